@@ -1,0 +1,154 @@
+"""What all rules share: the names that wildcards may take, a job's settings, its memory, its place in the journal.
+
+INPUTS:
+    configuration    the typed settings, read in the Snakefile
+
+Every job writes a manifest, results/EXPERIMENT/.../manifest-RULE.json: size and sha256 of every file that it made, and
+no times. Manifests are what says whether a later job runs again: the data files stand beside them as `ancient`, since
+Snakemake knows large files by their times only and sees nothing inside a bcolz folder.
+"""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+
+from snakemake.iocontainers import Wildcards
+
+from attribute_recovery.tracking.code import PackageCode
+from attribute_recovery.tracking.executions import begin_execution, current_execution, end_execution
+from attribute_recovery.tracking.executions import job_record_paths, read_record
+
+# Snakemake 9.27 puts the interpreter into a shell command as it is, which a space in the clone's path would break.
+sys.executable = shlex.quote(sys.executable)
+# torch's compiled code stays in the clone. Not a param: where it lies changes no result.
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(".cache/inductor").absolute()))
+
+package_code = PackageCode()
+
+
+wildcard_constraints:
+    experiment=re.escape(configuration.experiment),
+    recognizer="|".join(re.escape(name) for name in configuration.recognizers),
+
+
+def section(name: str) -> dict[str, object]:
+    """The settings of a section, such as `attributes.heads`, as plain values."""
+    found = configuration
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found.model_dump(mode="json")
+
+
+def recognizer_section(wildcards: Wildcards) -> dict[str, object]:
+    """The settings of the recognizer that a job is about."""
+    return configuration.recognizers[wildcards.recognizer].model_dump(mode="json")
+
+
+def recognizer_source(wildcards: Wildcards) -> list[str]:
+    """The weights and the card that a recognizer is read from; none where it is trained."""
+    settings = configuration.recognizers[wildcards.recognizer]
+    if settings.source == "train":
+        return []
+    return [str(settings.weights), str(settings.weights.with_suffix(".json"))]
+
+
+def generator_data() -> list[str]:
+    """The folders of the package that rule generator_train reads: the shipped weights, where they are used."""
+    return ["generator/weights"] if configuration.generator.source == "shipped" else []
+
+
+def code_of(entry: str, *, data: list[str] | None = None) -> str:
+    """Digest of all code that a function such as `decoder.train:train_decoder` can reach; comments do not count."""
+    return package_code.digest(f"attribute_recovery.{entry}", data=data or [])
+
+
+def memory(mebibytes: int) -> Callable[[Wildcards, int], int]:
+    """Memory of a job; each new attempt gets as much again."""
+
+    def of_attempt(wildcards: Wildcards, attempt: int) -> int:
+        return mebibytes * attempt
+
+    return of_attempt
+
+
+def of_experiment(*manifests: str) -> list[str]:
+    """Manifests of the rules that are run once for an experiment."""
+    return expand(
+        "results/{experiment}/{manifest}.json", experiment=configuration.experiment, manifest=manifests
+    )
+
+
+def of_recognizers(*manifests: str) -> list[str]:
+    """Manifests of the rules that are run for each recognizer."""
+    return expand(
+        "results/{experiment}/{recognizer}/{manifest}.json",
+        experiment=configuration.experiment,
+        recognizer=configuration.recognizers,
+        manifest=manifests,
+    )
+
+
+def results_of_stages() -> list[str]:
+    """The manifest of every job but the report's.
+
+    All are targets too: Snakemake looks for a missing file only where it is asked for.
+    """
+    domain = of_experiment(
+        "dataset/manifest-dataset",
+        "generator/manifest-generator_train",
+        "generator/manifest-generator_codes",
+        "attributes/manifest-attributes_heads",
+        "attributes/manifest-attributes_editor",
+    )
+    recognizers = of_recognizers(
+        "recognizer/manifest-recognizer",
+        "embeddings/manifest-embeddings",
+        "recognizer/manifest-rates",
+        "decoder/manifest-decoder_train",
+        "decoder/manifest-decoder_samples",
+        "recovery/manifest-recovery",
+        "significance/manifest-significance",
+        "counterfactuals/manifest-counterfactuals",
+    )
+    return domain + recognizers
+
+
+def final_files() -> list[str]:
+    """What a run is for: the page, and every manifest."""
+    page = expand("results/{experiment}/report/index.html", experiment=configuration.experiment)
+    return page + of_experiment("report/manifest-report") + results_of_stages()
+
+
+def experiment_folder() -> Path:
+    """Where the experiment's results lie."""
+    return Path("results") / configuration.experiment
+
+
+def open_execution() -> None:
+    """Opens the execution that the records of its jobs belong to."""
+    begin_execution(experiment_folder(), command=["snakemake", *sys.argv[1:]])
+
+
+def close_execution(status: str) -> None:
+    """Closes the execution and brings its records into MLflow; a server that is down costs nothing but a line."""
+    from attribute_recovery.tracking.ingest import ingest
+
+    if status == "failed" and was_interrupted():
+        status = "interrupted"
+    for sentence in end_execution(experiment_folder(), status):
+        print(sentence, file=sys.stderr)
+    tracking = configuration.tracking
+    try:
+        ingest(experiment_folder(), tracking_uri=tracking.uri, experiment_name=tracking.experiment)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        print(f"MLflow: not brought in, the next run tries again ({reason})", file=sys.stderr)
+
+
+def was_interrupted() -> bool:
+    """Whether a job of the execution under way was ended by a signal to stop."""
+    execution = current_execution(experiment_folder())
+    paths = [path for path in job_record_paths(experiment_folder()) if path.parent.name == execution]
+    return any(read_record(path)["status"] == "interrupted" for path in paths)

@@ -1,0 +1,37 @@
+"""The images that everything is measured on: the default world, rendered, with its true attributes.
+
+OUTPUTS:
+    images      results/EXPERIMENT/dataset/images.bcolz
+    table       results/EXPERIMENT/dataset/images.parquet
+    attributes  results/EXPERIMENT/dataset/attributes.json
+    report      results/EXPERIMENT/dataset/report.json
+"""
+
+
+rule dataset:
+    """Renders the default world's people; their true attributes stand in the table."""
+    output:
+        images=directory("results/{experiment}/dataset/images.bcolz"),
+        table="results/{experiment}/dataset/images.parquet",
+        attributes="results/{experiment}/dataset/attributes.json",
+        report="results/{experiment}/dataset/report.json",
+        manifest="results/{experiment}/dataset/manifest-dataset.json",
+    log:
+        "results/{experiment}/logs/dataset.log",
+    benchmark:
+        "results/{experiment}/benchmarks/dataset.tsv"
+    conda:
+        "../envs/attribute-recovery.yaml"
+    threads: configuration.compute.threads
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        settings=section("dataset"),
+        compute=section("compute"),
+        seed=configuration.seed,
+        code=code_of("dataset.prepare:prepare_dataset"),
+    message:
+        "Rendering the images of {wildcards.experiment}"
+    script:
+        "../scripts/dataset/prepare.py"

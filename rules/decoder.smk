@@ -1,0 +1,116 @@
+"""p(x given z): codes drawn for an embedding, decoded by G; and how like the person they are.
+
+INPUTS:
+    table               results/EXPERIMENT/dataset/images.parquet
+    codes               results/EXPERIMENT/generator/codes.bcolz
+    shards              results/EXPERIMENT/RECOGNIZER/embeddings/shards
+    generator_weights   results/EXPERIMENT/generator/autoencoder.safetensors
+    generator_card      results/EXPERIMENT/generator/card.json
+    recognizer_weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
+    recognizer_card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
+    images              results/EXPERIMENT/dataset/images.bcolz
+    attributes          results/EXPERIMENT/dataset/attributes.json
+    threshold           results/EXPERIMENT/RECOGNIZER/recognizer/threshold.json
+
+OUTPUTS:
+    weights             results/EXPERIMENT/RECOGNIZER/decoder/transformer.safetensors
+    card                results/EXPERIMENT/RECOGNIZER/decoder/transformer.json
+    samples             results/EXPERIMENT/RECOGNIZER/decoder/samples.bcolz
+    samples_table       results/EXPERIMENT/RECOGNIZER/decoder/samples.parquet
+    metrics             results/EXPERIMENT/RECOGNIZER/decoder/metrics.json
+    figure              results/EXPERIMENT/RECOGNIZER/decoder/samples.png
+"""
+
+
+rule decoder_train:
+    """Trains T, the distribution of codes given an embedding."""
+    input:
+        manifests=[
+            "results/{experiment}/dataset/manifest-dataset.json",
+            "results/{experiment}/generator/manifest-generator_train.json",
+            "results/{experiment}/generator/manifest-generator_codes.json",
+            "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
+            "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
+        ],
+        table=ancient("results/{experiment}/dataset/images.parquet"),
+        codes=ancient("results/{experiment}/generator/codes.bcolz"),
+        shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
+        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}/generator/card.json"),
+        recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
+        recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
+    output:
+        weights="results/{experiment}/{recognizer}/decoder/transformer.safetensors",
+        card="results/{experiment}/{recognizer}/decoder/transformer.json",
+        manifest="results/{experiment}/{recognizer}/decoder/manifest-decoder_train.json",
+    log:
+        "results/{experiment}/logs/{recognizer}/decoder_train.log",
+    benchmark:
+        "results/{experiment}/benchmarks/{recognizer}/decoder_train.tsv"
+    conda:
+        "../envs/attribute-recovery.yaml"
+    threads: configuration.compute.threads
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+    params:
+        settings=section("decoder"),
+        compute=section("compute"),
+        seed=configuration.seed,
+        code=code_of("decoder.train:train_decoder"),
+    message:
+        "Training the decoder of recognizer {wildcards.recognizer}"
+    script:
+        "../scripts/decoder/train.py"
+
+
+rule decoder_samples:
+    """Draws codes for held-out embeddings, and attacks the recognizer with the images that they decode to."""
+    input:
+        manifests=[
+            "results/{experiment}/dataset/manifest-dataset.json",
+            "results/{experiment}/generator/manifest-generator_train.json",
+            "results/{experiment}/generator/manifest-generator_codes.json",
+            "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
+            "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
+            "results/{experiment}/{recognizer}/recognizer/manifest-rates.json",
+            "results/{experiment}/{recognizer}/decoder/manifest-decoder_train.json",
+        ],
+        images=ancient("results/{experiment}/dataset/images.bcolz"),
+        table=ancient("results/{experiment}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}/dataset/attributes.json"),
+        codes=ancient("results/{experiment}/generator/codes.bcolz"),
+        shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
+        threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),
+        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}/generator/card.json"),
+        recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
+        recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
+        transformer_weights=ancient("results/{experiment}/{recognizer}/decoder/transformer.safetensors"),
+        transformer_card=ancient("results/{experiment}/{recognizer}/decoder/transformer.json"),
+    output:
+        samples=directory("results/{experiment}/{recognizer}/decoder/samples.bcolz"),
+        samples_table="results/{experiment}/{recognizer}/decoder/samples.parquet",
+        metrics="results/{experiment}/{recognizer}/decoder/metrics.json",
+        figure="results/{experiment}/{recognizer}/decoder/samples.png",
+        manifest="results/{experiment}/{recognizer}/decoder/manifest-decoder_samples.json",
+    log:
+        "results/{experiment}/logs/{recognizer}/decoder_samples.log",
+    benchmark:
+        "results/{experiment}/benchmarks/{recognizer}/decoder_samples.tsv"
+    conda:
+        "../envs/attribute-recovery.yaml"
+    threads: configuration.compute.threads
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        settings=section("decoder"),
+        compute=section("compute"),
+        seed=configuration.seed,
+        n_boot=configuration.significance.bootstrap,
+        code=code_of("decoder.attacks:sample_and_attack"),
+    message:
+        "Sampling from the decoder of recognizer {wildcards.recognizer}"
+    script:
+        "../scripts/decoder/samples.py"

@@ -1,0 +1,64 @@
+"""p(a given z): the attributes that a representation gives away, and how far that can be trusted.
+
+INPUTS:
+    table              results/EXPERIMENT/dataset/images.parquet
+    attributes         results/EXPERIMENT/dataset/attributes.json
+    shards             results/EXPERIMENT/RECOGNIZER/embeddings/shards
+    samples            results/EXPERIMENT/RECOGNIZER/decoder/samples.bcolz
+    samples_table      results/EXPERIMENT/RECOGNIZER/decoder/samples.parquet
+    generator_weights  results/EXPERIMENT/generator/autoencoder.safetensors
+    generator_card     results/EXPERIMENT/generator/card.json
+    heads_weights      results/EXPERIMENT/attributes/heads.safetensors
+    heads_card         results/EXPERIMENT/attributes/heads.json
+
+OUTPUTS:
+    recovered          results/EXPERIMENT/RECOGNIZER/recovery/recovered.parquet
+    metrics            results/EXPERIMENT/RECOGNIZER/recovery/metrics.json
+    figures            results/EXPERIMENT/RECOGNIZER/recovery/reliability.png
+"""
+
+
+rule recovery:
+    """Recovers the attributes of held-out people from their embeddings, and probes the embeddings directly."""
+    input:
+        manifests=[
+            "results/{experiment}/dataset/manifest-dataset.json",
+            "results/{experiment}/generator/manifest-generator_train.json",
+            "results/{experiment}/attributes/manifest-attributes_heads.json",
+            "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
+            "results/{experiment}/{recognizer}/decoder/manifest-decoder_samples.json",
+        ],
+        table=ancient("results/{experiment}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}/dataset/attributes.json"),
+        shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
+        samples=ancient("results/{experiment}/{recognizer}/decoder/samples.bcolz"),
+        samples_table=ancient("results/{experiment}/{recognizer}/decoder/samples.parquet"),
+        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}/generator/card.json"),
+        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
+        heads_card=ancient("results/{experiment}/attributes/heads.json"),
+    output:
+        recovered="results/{experiment}/{recognizer}/recovery/recovered.parquet",
+        metrics="results/{experiment}/{recognizer}/recovery/metrics.json",
+        figures="results/{experiment}/{recognizer}/recovery/reliability.png",
+        manifest="results/{experiment}/{recognizer}/recovery/manifest-recovery.json",
+    log:
+        "results/{experiment}/logs/{recognizer}/recovery.log",
+    benchmark:
+        "results/{experiment}/benchmarks/{recognizer}/recovery.tsv"
+    conda:
+        "../envs/attribute-recovery.yaml"
+    threads: configuration.compute.threads
+    resources:
+        mem_mb=memory(4000),
+        runtime=120,
+    params:
+        settings=section("recovery"),
+        compute=section("compute"),
+        seed=configuration.seed,
+        n_boot=configuration.significance.bootstrap,
+        code=code_of("recovery.recover:recover_attributes"),
+    message:
+        "Recovering attributes from recognizer {wildcards.recognizer}"
+    script:
+        "../scripts/recovery/recover.py"

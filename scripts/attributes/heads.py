@@ -1,0 +1,17 @@
+"""Rule attributes_heads."""
+
+from attribute_recovery.config import Compute, Heads
+from attribute_recovery.tracking.scripts import checkpoint_path, data_paths, flat_metrics, recorded_script
+
+if __name__ == "__main__":
+    with recorded_script(snakemake) as record:
+        from attribute_recovery.attributes.train import train_heads
+
+        metrics = train_heads(
+            Heads.model_validate(snakemake.params.settings),
+            snakemake.params.seed,
+            Compute.model_validate(snakemake.params.compute),
+            **data_paths(snakemake),
+            checkpoint=checkpoint_path(snakemake),
+        )
+        record.log_metrics(flat_metrics(metrics))

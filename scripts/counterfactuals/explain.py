@@ -1,0 +1,16 @@
+"""Rule counterfactuals."""
+
+from attribute_recovery.config import Compute, CounterfactualsSection
+from attribute_recovery.tracking.scripts import data_paths, flat_metrics, recorded_script
+
+if __name__ == "__main__":
+    with recorded_script(snakemake) as record:
+        from attribute_recovery.counterfactuals.explain import explain
+
+        metrics = explain(
+            CounterfactualsSection.model_validate(snakemake.params.settings),
+            snakemake.params.seed,
+            Compute.model_validate(snakemake.params.compute),
+            **data_paths(snakemake),
+        )
+        record.log_metrics(flat_metrics(metrics))

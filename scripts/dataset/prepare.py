@@ -1,0 +1,19 @@
+"""Rule dataset."""
+
+from pathlib import Path
+
+from attribute_recovery.config import Compute, Dataset
+from attribute_recovery.tracking.scripts import data_paths, flat_metrics, recorded_script
+
+if __name__ == "__main__":
+    with recorded_script(snakemake) as record:
+        from attribute_recovery.dataset.prepare import prepare_dataset
+
+        metrics = prepare_dataset(
+            Dataset.model_validate(snakemake.params.settings),
+            snakemake.params.seed,
+            Compute.model_validate(snakemake.params.compute),
+            **data_paths(snakemake),
+            cache=Path(".cache/inductor").absolute(),
+        )
+        record.log_metrics(flat_metrics(metrics))

@@ -1,0 +1,17 @@
+"""Rule decoder_train."""
+
+from attribute_recovery.config import Compute, DecoderSection
+from attribute_recovery.tracking.scripts import checkpoint_path, data_paths, flat_metrics, recorded_script
+
+if __name__ == "__main__":
+    with recorded_script(snakemake) as record:
+        from attribute_recovery.decoder.train import train_decoder
+
+        metrics = train_decoder(
+            DecoderSection.model_validate(snakemake.params.settings),
+            snakemake.params.seed,
+            Compute.model_validate(snakemake.params.compute),
+            **data_paths(snakemake),
+            checkpoint=checkpoint_path(snakemake),
+        )
+        record.log_metrics(flat_metrics(metrics))

@@ -1,0 +1,19 @@
+"""Rule recognizer."""
+
+from pydantic import TypeAdapter
+
+from attribute_recovery.config import Compute, RecognizerConfig
+from attribute_recovery.tracking.scripts import checkpoint_path, data_paths, flat_metrics, recorded_script
+
+if __name__ == "__main__":
+    with recorded_script(snakemake) as record:
+        from attribute_recovery.recognizer.prepare import prepare_recognizer
+
+        metrics = prepare_recognizer(
+            TypeAdapter(RecognizerConfig).validate_python(snakemake.params.settings),
+            snakemake.params.seed,
+            Compute.model_validate(snakemake.params.compute),
+            **data_paths(snakemake),
+            checkpoint=checkpoint_path(snakemake),
+        )
+        record.log_metrics(flat_metrics(metrics))

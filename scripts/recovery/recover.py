@@ -1,0 +1,17 @@
+"""Rule recovery."""
+
+from attribute_recovery.config import Compute, RecoverySection
+from attribute_recovery.tracking.scripts import data_paths, flat_metrics, recorded_script
+
+if __name__ == "__main__":
+    with recorded_script(snakemake) as record:
+        from attribute_recovery.recovery.recover import recover_attributes
+
+        metrics = recover_attributes(
+            RecoverySection.model_validate(snakemake.params.settings),
+            snakemake.params.seed,
+            snakemake.params.n_boot,
+            Compute.model_validate(snakemake.params.compute),
+            **data_paths(snakemake),
+        )
+        record.log_metrics(flat_metrics(metrics))

@@ -1,0 +1,1 @@
+"""Explains a face recognition model by recovering facial attributes from its representations."""

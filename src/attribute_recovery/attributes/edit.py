@@ -1,0 +1,278 @@
+"""The editor: one attribute changed in code space, the others held.
+
+Two small networks over codes stand behind it. H: attributes to the mean code E[w given a]; R: code to attributes. An
+edit moves the code by the change of its conditional mean, w + H(a′) − H(a), so that whatever the attributes do not say
+about this face stays; then a few Gauss-Newton steps through R take back what moved besides, along the directions in which
+codes vary (the smallest change in Mahalanobis norm: Δw = Σ Jᵀ (J Σ Jᵀ + λI)⁻¹ Δa).
+
+Both are fitted to codes of the split `train` and, since edits go where no image was, to codes drawn between and around
+them, labelled by the heads on their decoded images.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from attribute_recovery.attributes.heads import AttributeEstimator, load_heads, schema_from
+from attribute_recovery.config import Compute, Editor
+from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
+from attribute_recovery.dataset.store import open_array, read_table, rows_of
+from attribute_recovery.generator.load import LoadedGenerator, load_generator
+from attribute_recovery.training.device import chunks, frozen, inference_dtype, prepare_torch
+from attribute_recovery.training.loop import LoopSettings, train
+from attribute_recovery.training.weights import load_into, read_card, save_weights, write_card
+
+CARD_KEYS = {"attributes", "code_size", "hidden", "means", "scales", "iterations", "low", "high"}
+
+# Attributes of drawn codes are read in their decoded images; so many of them for each code of an image.
+DRAWN_FOR_EACH = 2
+DAMPING = 0.05
+
+Codes = npt.NDArray[np.float32]
+
+
+class EditorNetworks(nn.Module):
+    """H and R, and the covariance of codes.
+
+    Attributes are encoded as in `AttributeSchema.encode`, continuous ones standardised.
+    """
+
+    covariance: Tensor
+
+    def __init__(self, width: int, code_size: int, hidden: int) -> None:
+        super().__init__()
+        self.mean_code = _perceptron(width, hidden, code_size)
+        self.reader = _perceptron(code_size, hidden, width)
+        self.register_buffer("covariance", torch.eye(code_size))
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        """H: mean codes (n, code_size) of encoded attributes (n, width)."""
+        code: Tensor = self.mean_code(encoded)
+        return code
+
+    def read(self, code: Tensor) -> Tensor:
+        """R: encoded attributes (n, width) of codes (n, code_size)."""
+        encoded: Tensor = self.reader(code)
+        return encoded
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.inner = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+
+    def forward(self, value: Tensor) -> Tensor:
+        result: Tensor = value + self.inner(self.norm(value))
+        return result
+
+
+def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), _Residual(hidden), _Residual(hidden), nn.LayerNorm(hidden), nn.Linear(hidden, outputs)
+    )
+
+
+@dataclass(frozen=True)
+class AttributeEditor:
+    """Edits codes.
+
+    Attributes:
+        schema: the attributes.
+        networks: H and R.
+        means, scales: of each encoded column, (width,); 0 and 1 for the columns of discrete attributes.
+        low, high: range of each continuous attribute that was observed (1 to 99 %), by name.
+        iterations: Gauss-Newton steps of one edit.
+    """
+
+    schema: AttributeSchema
+    networks: EditorNetworks
+    means: Tensor
+    scales: Tensor
+    low: Mapping[str, float]
+    high: Mapping[str, float]
+    iterations: int
+
+    def standardise(self, encoded: Tensor) -> Tensor:
+        """Encoded attributes in their units (n, width) as H and R take them."""
+        return (encoded - self.means) / self.scales
+
+    def read(self, code: Tensor) -> Tensor:
+        """R: encoded attributes in their units (n, width) of codes (n, code_size)."""
+        with torch.no_grad():
+            return self.networks.read(code.float()) * self.scales + self.means
+
+    def edit(self, code: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
+        """Codes (n, code_size) whose images have the attributes `wanted` instead of `current`, all else held.
+
+        Args:
+            code: codes (n, code_size).
+            current, wanted: encoded attributes in their units (n, width); columns that are equal are held.
+        """
+        start, end = self.standardise(current), self.standardise(wanted)
+        with torch.no_grad():
+            moved = code + self.networks(end) - self.networks(start)
+            target = self.networks.read(code) + (end - start)
+        for _ in range(self.iterations):
+            moved = self._corrected(moved, target)
+        return moved
+
+    def _corrected(self, code: Tensor, target: Tensor) -> Tensor:
+        def read_one(single: Tensor) -> Tensor:
+            return self.networks.read(single[None])[0]
+
+        jacobian = torch.func.vmap(torch.func.jacrev(read_one))(code)  # (n, width, code_size)
+        with torch.no_grad():
+            gap = target - self.networks.read(code)
+            spread = jacobian @ self.networks.covariance  # (n, width, code_size)
+            gram = spread @ jacobian.transpose(1, 2) + DAMPING * torch.eye(target.shape[1], device=code.device)
+            step = torch.linalg.solve(gram, gap[..., None])
+            return code + (spread.transpose(1, 2) @ step)[..., 0]
+
+
+def drawn_codes(codes: Codes, count: int, rng: np.random.Generator) -> Codes:
+    """Codes between and around those of images: w_i + t (w_j − w_i) + noise, t uniform in (0, 0.4); (count, code_size)."""
+    first, second = rng.integers(len(codes), size=(2, count))
+    part = rng.uniform(0.0, 0.4, (count, 1)).astype(np.float32)
+    noise = rng.standard_normal((count, codes.shape[1]), dtype=np.float32)
+    return codes[first] + part * (codes[second] - codes[first]) + 0.1 * noise
+
+
+def soft_encoding(estimator: AttributeEstimator, image: Tensor) -> Codes:
+    """Encoded attributes (n, width) that heads read in images: means, and probabilities in place of classes."""
+    found = estimator.estimate(image)
+    columns = []
+    for attribute in estimator.schema:
+        if not attribute.is_discrete:
+            columns.append(found.mean[attribute.name][:, None])
+        elif attribute.kind == "binary":
+            columns.append(found.probabilities[attribute.name][:, 1:])
+        else:
+            columns.append(found.probabilities[attribute.name])
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def fit_editor(
+    networks: EditorNetworks, codes: Codes, encoded: Codes, settings: Editor, loop: LoopSettings, *, checkpoint: Path | None
+) -> None:
+    """Fit H and R in place to codes (n, code_size) and standardised encoded attributes (n, width)."""
+    all_codes, all_encoded = torch.from_numpy(codes), torch.from_numpy(encoded)
+
+    def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
+        assert isinstance(module, EditorNetworks)
+        device = module.covariance.device
+        rows = torch.from_numpy(np.random.default_rng([loop.seed, step]).integers(len(codes), size=256))
+        code, target = all_codes[rows].to(device), all_encoded[rows].to(device)
+        noisy = code + 0.1 * torch.randn_like(code)
+        return {
+            "mean_code": (module(target) - code).square().mean(),
+            "reader": (module.read(noisy) - target).square().mean(),
+        }
+
+    train(networks, losses, loop, label="editor", checkpoint=checkpoint)
+
+
+def train_editor(
+    settings: Editor,
+    seed: int,
+    compute: Compute,
+    *,
+    table: Path,
+    attributes: Path,
+    codes: Path,
+    generator_weights: Path,
+    generator_card: Path,
+    heads_weights: Path,
+    heads_card: Path,
+    weights: Path,
+    card: Path,
+    checkpoint: Path,
+) -> dict[str, Any]:
+    """Write the editor's weights and card, fitted on the split `train`."""
+    device = prepare_torch(compute)
+    dtype = inference_dtype(compute)
+    schema, rows = read_schema(attributes), read_table(table)
+    fitted = rows_of(rows, "train")
+    known = open_array(codes)[:][fitted]
+    encoded = schema.encode(schema.from_table(rows.iloc[fitted]))
+    generator = load_generator(generator_weights, generator_card, device, dtype)
+    estimator = load_heads(heads_weights, heads_card, device, dtype)
+    drawn = drawn_codes(known, DRAWN_FOR_EACH * len(known), np.random.default_rng([seed, 1]))
+    drawn_encoded = _read_decoded(generator, estimator, drawn)
+    means, scales = _column_scales(schema, encoded)
+    networks = EditorNetworks(schema.width, generator.code_size, settings.hidden)
+    networks.covariance.copy_(torch.from_numpy(np.cov(known.T)).float())
+    loop = LoopSettings(
+        steps=settings.steps,
+        learning_rate=1e-3,
+        precision="float32",
+        device=device.type,
+        average=0.995,
+        weight_decay=1e-3,
+        seed=seed,
+    )
+    both = np.concatenate([encoded, drawn_encoded])
+    fit_editor(
+        networks, np.concatenate([known, drawn]), (both - means) / scales, settings, loop, checkpoint=checkpoint
+    )
+    save_weights(networks, weights)
+    values = schema.from_table(rows.iloc[fitted])
+    quantiles = {a.name: np.quantile(values[a.name], [0.01, 0.99]).tolist() for a in schema.continuous}
+    write_card(
+        card,
+        {
+            "attributes": [asdict(attribute) for attribute in schema],
+            "code_size": generator.code_size,
+            "hidden": settings.hidden,
+            "means": means.tolist(),
+            "scales": scales.tolist(),
+            "iterations": settings.iterations,
+            "low": {name: pair[0] for name, pair in quantiles.items()},
+            "high": {name: pair[1] for name, pair in quantiles.items()},
+        },
+    )
+    checkpoint.unlink(missing_ok=True)
+    return {"drawn_codes": len(drawn)}
+
+
+def _read_decoded(generator: LoadedGenerator, estimator: AttributeEstimator, codes: Codes) -> Codes:
+    parts = []
+    with torch.no_grad():
+        for part in chunks(len(codes), 128):
+            parts.append(soft_encoding(estimator, generator.decode(torch.from_numpy(codes[part]))))
+    return np.concatenate(parts)
+
+
+def _column_scales(schema: AttributeSchema, encoded: Codes) -> tuple[Codes, Codes]:
+    means, scales = np.zeros(schema.width, np.float32), np.ones(schema.width, np.float32)
+    for attribute in schema.continuous:
+        place = schema.slices[attribute.name]
+        means[place], scales[place] = encoded[:, place].mean(), encoded[:, place].std()
+    return means, scales
+
+
+def load_editor(weights: Path, card: Path, device: torch.device) -> AttributeEditor:
+    """Read an editor from weights and card.
+
+    Raises:
+        ValueError: a file is missing or damaged, or weights and card do not fit each other.
+    """
+    values = read_card(card, CARD_KEYS)
+    schema = schema_from(values["attributes"])
+    networks = EditorNetworks(schema.width, values["code_size"], values["hidden"])
+    load_into(networks, weights)
+    return AttributeEditor(
+        schema,
+        frozen(networks, device),
+        torch.tensor(values["means"], device=device),
+        torch.tensor(values["scales"], device=device),
+        values["low"],
+        values["high"],
+        values["iterations"],
+    )

@@ -1,0 +1,161 @@
+"""Attribute heads: p(a given x) for every declared attribute, from one convolutional trunk.
+
+A continuous attribute gets a normal distribution (mean and standard deviation), a discrete one class probabilities.
+The trunk starts from the encoder's and is then trained on; the heads share no weights with it afterwards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
+from attribute_recovery.generator.networks import Trunk
+from attribute_recovery.training.device import chunks, frozen
+from attribute_recovery.training.weights import load_into, read_card
+
+CARD_KEYS = {"attributes", "image_size", "channels", "blocks", "hidden", "means", "scales", "calibration"}
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """p(a given x) of n images.
+
+    Attributes:
+        mean, sd: of the continuous attributes, (n,) each, in their units.
+        probabilities: of the discrete attributes' classes, (n, classes) each.
+    """
+
+    mean: dict[str, Floats]
+    sd: dict[str, Floats]
+    probabilities: dict[str, Floats]
+
+    def values(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The mean of each continuous, the likeliest class number of each discrete attribute, (n,) each."""
+        result: dict[str, npt.NDArray[np.generic]] = dict(self.mean)
+        result.update({name: p.argmax(1) for name, p in self.probabilities.items()})
+        return result
+
+
+class HeadsNetwork(nn.Module):
+    """Image (n, 3, size, size) to raw read-outs (n, width): see `split_readout`.
+
+    Args:
+        schema: the attributes.
+        channels, blocks: of the trunk, from half the image's side down to 4 × 4.
+        hidden: width of the layer that all heads share.
+    """
+
+    def __init__(self, schema: AttributeSchema, channels: list[int], blocks: list[int], hidden: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(channels, blocks)
+        self.shared = nn.Linear(channels[-1] * 16, hidden)
+        self.readout = nn.Linear(hidden, readout_width(schema))
+        nn.init.normal_(self.readout.weight, std=0.01)
+        nn.init.zeros_(self.readout.bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Raw read-outs (n, width), float32."""
+        features = self.trunk(image).flatten(1)
+        hidden = nn.functional.leaky_relu(self.shared(features), 0.2)
+        out: Tensor = self.readout(hidden)
+        return out.float()
+
+
+def _readouts(attribute: Attribute) -> int:
+    return attribute.n_classes if attribute.is_discrete else 2
+
+
+def readout_width(schema: AttributeSchema) -> int:
+    """Two read-outs (mean, log of the standard deviation) for a continuous attribute, one a class otherwise."""
+    return sum(_readouts(attribute) for attribute in schema)
+
+
+def split_readout(schema: AttributeSchema, readout: Tensor) -> dict[str, Tensor]:
+    """Raw read-outs by attribute: (n, 2) standardised mean and log sd, or (n, classes) logits."""
+    parts = readout.split([_readouts(attribute) for attribute in schema], dim=1)
+    return dict(zip(schema.names, parts, strict=True))
+
+
+@dataclass(frozen=True)
+class AttributeEstimator:
+    """Calibrated heads.
+
+    Attributes:
+        schema: the attributes.
+        network: gives raw read-outs.
+        means, scales: of the continuous attributes in the training data, in their units.
+        calibration: by attribute, the factor on the standard deviation, or the temperature that divides logits.
+        device, dtype: where and in which precision the trunk runs.
+    """
+
+    schema: AttributeSchema
+    network: HeadsNetwork
+    means: Mapping[str, float]
+    scales: Mapping[str, float]
+    calibration: Mapping[str, float]
+    device: torch.device
+    dtype: torch.dtype
+
+    def readout(self, image: Tensor) -> dict[str, Tensor]:
+        """Raw read-outs by attribute of images (n, 3, size, size) in [-1, 1]; differentiable."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            raw = self.network(image.to(self.device, memory_format=torch.channels_last))
+        return split_readout(self.schema, raw)
+
+    def calibrated(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """By attribute: (n, 2) mean and standard deviation in its unit, or (n, classes) probabilities."""
+        result = {}
+        for attribute in self.schema:
+            part, factor = parts[attribute.name], self.calibration[attribute.name]
+            if attribute.is_discrete:
+                result[attribute.name] = torch.softmax(part / factor, dim=1)
+                continue
+            scale = self.scales[attribute.name]
+            mean = part[:, 0] * scale + self.means[attribute.name]
+            sd = torch.exp(part[:, 1].clamp(-5, 2)) * scale * factor
+            result[attribute.name] = torch.stack([mean, sd], 1)
+        return result
+
+    def estimate(self, image: Tensor, *, batch_size: int = 128) -> Estimates:
+        """p(a given x) of images (n, 3, size, size) in [-1, 1]; results do not depend on the batch size."""
+        with torch.no_grad():
+            parts = [self.calibrated(self.readout(image[part])) for part in chunks(len(image), batch_size)]
+        return self.collected(parts)
+
+    def collected(self, parts: list[dict[str, Tensor]]) -> Estimates:
+        """Calibrated read-outs of successive batches as one set of estimates."""
+        whole = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in self.schema.names}
+        return Estimates(
+            mean={a.name: whole[a.name][:, 0] for a in self.schema.continuous},
+            sd={a.name: whole[a.name][:, 1] for a in self.schema.continuous},
+            probabilities={a.name: whole[a.name] for a in self.schema.discrete},
+        )
+
+
+def load_heads(weights: Path, card: Path, device: torch.device, dtype: torch.dtype) -> AttributeEstimator:
+    """Read heads from weights and card.
+
+    Raises:
+        ValueError: a file is missing or damaged, or weights and card do not fit each other.
+    """
+    values = read_card(card, CARD_KEYS)
+    schema = schema_from(values["attributes"])
+    network = HeadsNetwork(schema, values["channels"], values["blocks"], values["hidden"])
+    load_into(network, weights)
+    return AttributeEstimator(
+        schema, frozen(network, device), values["means"], values["scales"], values["calibration"], device, dtype
+    )
+
+
+def schema_from(entries: list[dict[str, Any]]) -> AttributeSchema:
+    """The schema stored in a card."""
+    listed = [{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()} for entry in entries]
+    return AttributeSchema(tuple(Attribute(**entry) for entry in listed))

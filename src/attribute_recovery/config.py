@@ -1,0 +1,348 @@
+"""The typed configuration: the one source of every setting's type, range and meaning.
+
+`config/default.yaml` gives the values, the JSON schema and the table in the docs are generated from here.
+There are no defaults in the models: a configuration file is either complete or names the file it `extends`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from attribute_recovery.config_files import ConfigError, read_overlaid, sentence
+from attribute_recovery.config_marginals import (
+    MarginalConfig,
+    Name,
+    Positive,
+    PositiveReal,
+    Probability,
+    Section,
+    Several,
+    rising,
+)
+
+__all__ = ["Config", "ConfigError", "load_config", "parse_config", "read_overlaid"]
+
+
+class Compute(Section):
+    """Where and with what precision networks run."""
+
+    threads: Positive = Field(
+        description="torch's threads in each job; part of what makes results reproducible"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        description="where networks run; auto takes a GPU where there is one"
+    )
+    precision: Literal["auto", "bf16", "float32"] = Field(
+        description="for training our own networks; auto takes bf16 where the processor has it"
+    )
+
+
+class SplitCounts(Section):
+    """A number for each split by identity."""
+
+    recognizer: Annotated[int, Field(ge=0)] = Field(
+        description="for training the recognizer, where it is trained here"
+    )
+    train: Several = Field(description="for T, heads, probes, editor and the generator")
+    calibration: Several = Field(description="for temperatures, choices between methods and the threshold")
+    test: Several = Field(description="read by the final figures only")
+
+    def items(self) -> list[tuple[str, int]]:
+        """(split, number) in order."""
+        return [(name, int(getattr(self, name))) for name in type(self).model_fields]
+
+
+class Correlation(Section):
+    """Two attributes whose latent variables go together."""
+
+    attributes: tuple[Name, Name] = Field(description="the pair")
+    value: Annotated[float, Field(gt=-1.0, lt=1.0)] = Field(description="correlation of the latent variables")
+
+
+class World(Section):
+    """The default world: how its images look and who lives there."""
+
+    image_size: Literal[32, 64, 128, 256] = Field(description="side of the crops in pixels")
+    supersample: Literal[2, 4] = Field(description="rays a pixel and axis; images are their average")
+    identities: SplitCounts = Field(description="identities of each split")
+    images_per_identity: SplitCounts = Field(description="images of each identity in each split")
+    marginals: dict[Name, MarginalConfig] = Field(description="the population: one entry for each attribute")
+    correlations: list[Correlation] = Field(description="pairs that are not independent")
+
+
+class Dataset(Section):
+    """Which images are used."""
+
+    source: Literal["world"] = Field(description="the default world; other sources are not built yet")
+    world: World = Field(description="the default world's settings")
+
+
+class GeneratorNetwork(Section):
+    """Sizes of G and E; the image's side is 2^(stages + 2)."""
+
+    code_size: Positive = Field(description="length of the code")
+    decoder_channels: tuple[Positive, ...] = Field(
+        description="of G at 4 x 4, 8 x 8, ... up to half the image's side"
+    )
+    decoder_blocks: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        description="residual blocks of G at each of these"
+    )
+    encoder_channels: tuple[Positive, ...] = Field(description="of E, in the same order")
+    encoder_blocks: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        description="residual blocks of E, in that order"
+    )
+
+
+class GeneratorTraining(Section):
+    """How G and E are trained, where they are trained."""
+
+    steps: Positive = Field(description="optimiser steps")
+    batch_size: Positive = Field(description="images a step")
+    learning_rate: PositiveReal = Field(description="at its highest")
+    code_noise: Annotated[float, Field(ge=0.0)] = Field(
+        description="standard deviation of the noise on codes"
+    )
+    strength_weight: Annotated[float, Field(ge=0.0)] = Field(
+        description="weight of the octave bands' local strength"
+    )
+    adversarial_weight: Annotated[float, Field(ge=0.0)] = Field(
+        description="weight of a patch discriminator's verdict over the last part of the training; 0 for none"
+    )
+    adversarial_from: Probability = Field(
+        description="part of the training after which the discriminator takes part"
+    )
+
+
+class GeneratorSection(Section):
+    """G and E."""
+
+    source: Literal["shipped", "train"] = Field(
+        description="shipped: the default world's, made by config/world-generator.yaml; train: a new one"
+    )
+    network: GeneratorNetwork = Field(description="sizes, used by source: train")
+    training: GeneratorTraining = Field(description="used by source: train")
+
+
+class Heads(Section):
+    """Attribute heads: one convolutional trunk, started from E's, and a read-out for each attribute."""
+
+    steps: Positive = Field(description="optimiser steps")
+    batch_size: Positive = Field(description="images a step")
+    learning_rate: PositiveReal = Field(description="at its highest")
+
+
+class Editor(Section):
+    """Changing one attribute in code space, the others held."""
+
+    hidden: Positive = Field(description="width of the network that reads attributes from codes")
+    steps: Positive = Field(description="optimiser steps of that network")
+    iterations: Positive = Field(description="Gauss-Newton steps of one edit")
+
+
+class AttributesSection(Section):
+    """Reading attributes from images, and changing them."""
+
+    heads: Heads = Field(description="p(a given x)")
+    editor: Editor = Field(description="changes one attribute of a code")
+
+
+class RecognizerTraining(Section):
+    """How a recognizer is trained: additive-margin softmax on identities of the split `recognizer`."""
+
+    steps: Positive = Field(description="optimiser steps")
+    batch_size: Positive = Field(description="images a step")
+    learning_rate: PositiveReal = Field(description="at its highest")
+    margin: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(description="taken from the target cosine")
+    scale: PositiveReal = Field(description="factor before the softmax")
+
+
+class TrainedRecognizer(Section):
+    """A recognizer that is trained here and then explained."""
+
+    source: Literal["train"] = Field(description="train one on the split `recognizer`")
+    embedding_size: Positive = Field(description="d")
+    channels: tuple[Positive, ...] = Field(description="of its stages, from half the image's side down")
+    training: RecognizerTraining = Field(description="how it is trained")
+    target_fmr: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        description="false match rate that fixes the threshold"
+    )
+
+
+class WeightsRecognizer(Section):
+    """A recognizer of our own architecture, read back from weights and card."""
+
+    source: Literal["weights"] = Field(description="read weights and card")
+    weights: Path = Field(description="safetensors file; its card lies beside it, with the ending .json")
+    target_fmr: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        description="false match rate that fixes the threshold"
+    )
+
+
+RecognizerConfig = Annotated[TrainedRecognizer | WeightsRecognizer, Field(discriminator="source")]
+
+
+class EmbeddingsSection(Section):
+    """How embeddings are stored."""
+
+    shards: Positive = Field(description="number of shards; one new image touches one of them")
+    batch_size: Positive = Field(description="images at once; results do not depend on it")
+
+
+class DecoderSection(Section):
+    """T: the conditional distribution of codes given an embedding, by flow matching."""
+
+    hidden: Positive = Field(description="width of its residual blocks")
+    blocks: Positive = Field(description="number of its residual blocks")
+    steps: Positive = Field(description="optimiser steps")
+    batch_size: Positive = Field(description="codes a step")
+    learning_rate: PositiveReal = Field(description="at its highest")
+    embedding_noise: Annotated[float, Field(ge=0.0)] = Field(
+        description="length of the random step on the sphere that embeddings take in training"
+    )
+    decoded_share: Probability = Field(
+        description="share of training pairs (w, f(G(w))) made by decoding codes, beside (E(x), f(x))"
+    )
+    sampling_steps: Positive = Field(description="Heun steps of the flow from noise to a code")
+    samples: Annotated[int, Field(ge=19)] = Field(
+        description="codes drawn for each embedding where the spread counts"
+    )
+
+
+class RecoverySection(Section):
+    """p(a given z), and the direct probe of z."""
+
+    probe_hidden: Positive = Field(description="width of the small network that probes z")
+    probe_steps: Positive = Field(description="optimiser steps of the probe")
+
+
+class SignificanceSection(Section):
+    """The three measures."""
+
+    permutations: Annotated[int, Field(ge=19)] = Field(
+        description="for p-values of information and identity share"
+    )
+    placebos: Annotated[int, Field(ge=19)] = Field(
+        description="placebo edits for p-values of the decision effect"
+    )
+    bootstrap: Annotated[int, Field(ge=19)] = Field(description="bootstrap replicates for intervals")
+    images: Positive = Field(description="test images whose attributes are changed for the decision effect")
+
+
+class CounterfactualsSection(Section):
+    """What would have to change for a decision to change."""
+
+    representation_pairs: Positive = Field(
+        description="pairs for each direction of representation counterfactuals"
+    )
+    travel: Annotated[float, Field(ge=1.0)] = Field(
+        description="travel on the sphere, times the closed form's"
+    )
+    attribute_pairs: Annotated[int, Field(ge=2)] = Field(
+        description="pairs of attribute counterfactuals, half genuine"
+    )
+    max_attributes: Positive = Field(description="largest number of attributes an explanation may change")
+    quantile_range: Annotated[tuple[Probability, Probability], AfterValidator(rising)] = Field(
+        description="range of observed values an edit stays within"
+    )
+
+
+class ReportSection(Section):
+    """The page."""
+
+    title: str = Field(description="its heading")
+    examples: Positive = Field(description="people shown in each figure of faces")
+
+
+class Tracking(Section):
+    """Where MLflow keeps its runs."""
+
+    uri: str | None = Field(description="MLflow tracking URI; null for results/mlflow.db")
+    experiment: str = Field(description="name of the MLflow experiment")
+
+
+class Config(Section):
+    """A whole experiment."""
+
+    experiment: Name = Field(description="names the folder below results/")
+    seed: Annotated[int, Field(ge=0)] = Field(
+        description="every random number of the experiment comes from it"
+    )
+    compute: Compute = Field(description="threads, device, precision")
+    dataset: Dataset = Field(description="images, identities, attributes")
+    generator: GeneratorSection = Field(description="G and E")
+    attributes: AttributesSection = Field(description="heads and editor")
+    recognizers: dict[Name, RecognizerConfig] = Field(
+        min_length=1, description="the recognizers to explain, by name"
+    )
+    embeddings: EmbeddingsSection = Field(description="storage of embeddings")
+    decoder: DecoderSection = Field(description="T")
+    recovery: RecoverySection = Field(description="recovered attributes and probe")
+    significance: SignificanceSection = Field(description="what each attribute weighs")
+    counterfactuals: CounterfactualsSection = Field(description="what would have to change")
+    report: ReportSection = Field(description="the page")
+    tracking: Tracking = Field(description="MLflow")
+
+    @model_validator(mode="after")
+    def _trained_recognizers_have_identities(self) -> Self:
+        trains = any(recognizer.source == "train" for recognizer in self.recognizers.values())
+        world = self.dataset.world
+        for name, counts, least in (
+            ("identities", world.identities, 2),
+            ("images_per_identity", world.images_per_identity, 1),
+        ):
+            if trains and counts.recognizer < least:
+                raise ValueError(
+                    f"dataset.world.{name}.recognizer: found {counts.recognizer}, allowed is {least} "
+                    "or more where a recognizer has source train"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _generator_makes_images_of_that_size(self) -> Self:
+        size, network = self.dataset.world.image_size, self.generator.network
+        stages = size.bit_length() - 3  # 2^(stages + 2) = size
+        for name in ("decoder_channels", "decoder_blocks", "encoder_channels", "encoder_blocks"):
+            found = len(getattr(network, name))
+            if self.generator.source == "train" and found != stages:
+                raise ValueError(
+                    f"generator.network.{name}: found {found} numbers, allowed are {stages} "
+                    f"for images of side {size}"
+                )
+        return self
+
+
+def load_config(path: Path) -> Config:
+    """Read, overlay and check a configuration file.
+
+    A file whose key `extends` names another (relative to itself) only needs the keys that it changes.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key is unknown, missing, of another type or out of range.
+    """
+    return parse_config(read_overlaid(path), path)
+
+
+def parse_config(values: dict[str, Any], path: Path) -> Config:
+    """Check a mapping; `path` is only named in errors.
+
+    Types are strict (no number from a string, no integer from true), except that lists become tuples and
+    strings paths: the rules of JSON, hence the detour.
+
+    Raises:
+        ConfigError: the first thing that is wrong, in one sentence.
+    """
+    try:
+        return Config.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        details = [dict(detail) for detail in error.errors()]
+        raise ConfigError(sentence(details, Config.model_json_schema(), path)) from None
+
+
+if __name__ == "__main__":
+    from attribute_recovery.config_reference import main
+
+    main()

@@ -1,0 +1,1 @@
+"""From image sources to one aligned, labelled, split set of images."""

@@ -1,0 +1,1 @@
+"""The default world: heads made of signed distance functions, whose true attributes are known."""

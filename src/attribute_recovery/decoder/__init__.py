@@ -1,0 +1,1 @@
+"""T and the decoder: p(w given z) and p(x given z)."""

@@ -1,0 +1,109 @@
+"""T: the conditional distribution of codes given an embedding, p(w given z), by flow matching.
+
+Lipman et al., ICLR 2023, with the straight path w_t = (1 − t) ε + t w, ε standard normal, whose velocity is w − ε. T
+regresses it from (w_t, t, z); integrating from t = 0 to 1 turns noise into a code. The reference's deterministic encoder
+is the special case of one point.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class ConditionedBlock(nn.Module):
+    """Residual block whose normalised input the condition scales, shifts and gates (Peebles & Xie, ICCV 2023)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.inner = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        self.modulation = nn.Linear(width, 3 * width)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, value: Tensor, condition: Tensor) -> Tensor:
+        """Values and conditions (n, width) to values."""
+        scale, shift, gate = self.modulation(condition).chunk(3, dim=1)
+        result: Tensor = value + (1 + gate) * self.inner(self.norm(value) * (1 + scale) + shift)
+        return result
+
+
+class LatentTransformer(nn.Module):
+    """The velocity field of T.
+
+    Args:
+        code_size: length of the code.
+        embedding_size: d.
+        hidden: width of its blocks.
+        blocks: number of its blocks.
+    """
+
+    code_mean: Tensor
+    code_scale: Tensor
+
+    def __init__(self, code_size: int, embedding_size: int, hidden: int, blocks: int) -> None:
+        super().__init__()
+        self.code_size, self.embedding_size = code_size, embedding_size
+        self.code = nn.Linear(code_size, hidden)
+        self.embedding = nn.Linear(embedding_size, hidden)
+        self.time = nn.Linear(64, hidden)
+        self.condition = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.blocks = nn.ModuleList(ConditionedBlock(hidden) for _ in range(blocks))
+        self.out = nn.Linear(hidden, code_size)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.register_buffer("code_mean", torch.zeros(code_size))
+        self.register_buffer("code_scale", torch.ones(code_size))
+
+    def forward(self, point: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
+        """Velocities (n, code_size) at standardised points (n, code_size), times (n,) in [0, 1], embeddings (n, d)."""
+        scaled = embedding * math.sqrt(self.embedding_size)  # components of about unit variance
+        condition = self.condition(self.time(_waves(time)) + self.embedding(scaled))
+        value = self.code(point)
+        for block in self.blocks:
+            value = block(value, condition)
+        velocity: Tensor = self.out(nn.functional.silu(value))
+        return velocity
+
+    def standardise(self, code: Tensor) -> Tensor:
+        """Codes with each component at mean 0 and variance 1, as the flow moves them."""
+        return (code - self.code_mean) / self.code_scale
+
+    def sample(self, embedding: Tensor, noise: Tensor, steps: int) -> Tensor:
+        """Codes w ~ p(w given z), the same for the same noise: Heun's method (Karras et al., NeurIPS 2022).
+
+        Args:
+            embedding: (n, d), unit length.
+            noise: standard normal (n, code_size).
+            steps: of equal length from t = 0 to 1.
+        """
+        point, length = noise, 1.0 / steps
+        for i in range(steps):
+            time = torch.full((len(point),), i * length, device=point.device)
+            first = self(point, time, embedding)
+            second = self(point + length * first, time + length, embedding)
+            point = point + 0.5 * length * (first + second)
+        return point * self.code_scale + self.code_mean
+
+
+def _waves(time: Tensor) -> Tensor:
+    """Sinusoids of time (n,) at 32 frequencies from 1 to 1,000 turns, (n, 64)."""
+    frequencies = 2 * math.pi * torch.logspace(0, 3, 32, device=time.device) / 10
+    angles = time[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def flow_loss(network: LatentTransformer, code: Tensor, embedding: Tensor) -> Tensor:
+    """Flow-matching loss: mean squared error of the velocity at a uniform time, codes (n, code_size)."""
+    target = network.standardise(code)
+    noise = torch.randn_like(target)
+    time = torch.rand(len(target), device=target.device)
+    point = torch.lerp(noise, target, time[:, None])
+    return (network(point, time, embedding).float() - (target - noise)).square().mean()
+
+
+def disturbed(embedding: Tensor, length: float) -> Tensor:
+    """Embeddings (n, d) after a random step on the sphere of about `length`, again of unit length."""
+    step = torch.randn_like(embedding) * (length / math.sqrt(embedding.shape[1]))
+    return nn.functional.normalize(embedding + step, dim=1)

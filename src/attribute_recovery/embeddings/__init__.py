@@ -1,0 +1,1 @@
+"""Embeddings of images: in shards on disk, compared as pairs, weighed as rates."""

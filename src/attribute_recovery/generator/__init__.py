@@ -1,0 +1,1 @@
+"""The facial image decoder G and its encoder E, trained once for a domain of images."""

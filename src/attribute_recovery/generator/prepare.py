@@ -1,0 +1,98 @@
+"""Where G and E come from: the weights that are shipped for the default world, or a training of one's own."""
+
+import hashlib
+import json
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from attribute_recovery.config import Compute, GeneratorNetwork, GeneratorSection
+from attribute_recovery.dataset.store import open_array, read_table
+from attribute_recovery.generator.load import CARD_KEYS
+from attribute_recovery.generator.train import train_autoencoder
+from attribute_recovery.training.device import prepare_torch
+from attribute_recovery.training.loop import LoopSettings
+from attribute_recovery.training.weights import read_card, save_weights, write_card
+
+TRAINING_SPLITS = ("recognizer", "train")
+SHIPPED = "attribute_recovery.generator.weights"
+
+
+def prepare_generator(
+    settings: GeneratorSection,
+    seed: int,
+    compute: Compute,
+    *,
+    images: Path,
+    table: Path,
+    weights: Path,
+    card: Path,
+    checkpoint: Path,
+) -> dict[str, Any]:
+    """Write G and E's weights and card, shipped or trained on the splits `recognizer` and `train`.
+
+    Raises:
+        ValueError: the shipped generator does not fit the images, or the network's stages do not.
+    """
+    if settings.source == "shipped":
+        return _shipped(open_array(images).shape[1], weights=weights, card=card)
+    device = prepare_torch(compute)
+    rows = np.flatnonzero(read_table(table)["split"].isin(TRAINING_SPLITS))
+    pixels = open_array(images)[:][rows]
+    loop = LoopSettings(
+        steps=settings.training.steps,
+        learning_rate=settings.training.learning_rate,
+        warmup_steps=min(200, settings.training.steps // 10 + 1),
+        precision=compute.precision,
+        device=device.type,
+        seed=seed,
+    )
+    networks, history = train_autoencoder(
+        pixels, settings.network, settings.training, loop, checkpoint=checkpoint
+    )
+    save_weights(networks, weights, dtype=torch.bfloat16)
+    training = settings.training.model_dump(mode="json")
+    write_card(card, generator_card(pixels, settings.network, training, seed, "trained by this experiment"))
+    checkpoint.unlink(missing_ok=True)
+    return {"final_losses": {name: values[-1] for name, values in history.losses.items()}}
+
+
+def generator_card(
+    pixels: np.ndarray[Any, np.dtype[np.uint8]],
+    network: GeneratorNetwork,
+    training: dict[str, Any],
+    seed: int,
+    provenance: str,
+) -> dict[str, Any]:
+    """The card of a generator trained on `pixels` (n, size, size, 3)."""
+    return {
+        "image_size": int(pixels.shape[1]),
+        "network": network.model_dump(mode="json"),
+        "images_sha256": hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest(),
+        "images": len(pixels),
+        "training": training,
+        "seed": seed,
+        "attributes": [],
+        "licence": "MIT",
+        "provenance": provenance,
+    }
+
+
+def _shipped(image_size: int, *, weights: Path, card: Path) -> dict[str, Any]:
+    folder = files(SHIPPED)
+    with as_file(folder / "world64.safetensors") as source, as_file(folder / "world64.json") as source_card:
+        if not source.exists():
+            raise ValueError("generator.source: found shipped, but no weights are in the package; allowed is train")
+        values = read_card(source_card, CARD_KEYS)
+        if values["image_size"] != image_size:
+            raise ValueError(
+                f"generator.source: found shipped, whose images have a side of {values['image_size']} pixels, "
+                f"but the data set's have {image_size}; allowed is train"
+            )
+        shutil.copyfile(source, weights)
+        shutil.copyfile(source_card, card)
+    return {"provenance": json.dumps(values["provenance"])}

@@ -1,0 +1,1 @@
+"""Face recognition models that are explained: networks, training, weights with their card."""

@@ -1,0 +1,143 @@
+"""Sections of the page about what is done once for a domain of images: the images, the generator, the heads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attribute_recovery.report import sentences as say
+from attribute_recovery.report.blocks import Absent, Block, Picture, Points, Section, Table, Text
+from attribute_recovery.report.results import EXPECTED, Results, Values, interval_of, lookup, real, whole
+from attribute_recovery.report.tables import attributes_table, splits_table
+
+
+def absent(results: Results, path: str, recognizer: str = "") -> list[Block]:
+    """A note for a file that gave nothing; nothing where it was read."""
+    place = path.replace("<recognizer>", recognizer)
+    if place not in results.faults:
+        return []
+    what = next((expected.what for expected in EXPECTED if expected.path == path), place)
+    return [Absent(say.not_computed(what, place, results.faults[place]))]
+
+
+def picture(results: Results, path: str, caption: str, recognizer: str = "") -> list[Block]:
+    """A picture with its caption, or a note that it is missing."""
+    source = results.picture(path.replace("<recognizer>", recognizer))
+    return [Picture(source, caption)] if source is not None else absent(results, path, recognizer)
+
+
+def stands_on(facts: Values, *, pairs: str = "", images: bool = True) -> str:
+    """Split and counts behind a figure, from the mapping that it stands in."""
+    return say.basis(
+        lookup(facts, "split"),
+        people=whole(facts, "n_identities"),
+        images=whole(facts, "n_images") if images else None,
+        pairs=whole(facts, pairs) if pairs else None,
+    )
+
+
+def declared_attributes(results: Results) -> list[Mapping[str, Any]]:
+    """The entries of attributes.json, a list or a mapping that holds one under `attributes`."""
+    found = results.document("dataset/attributes.json")
+    entries = found.get("attributes") if isinstance(found, dict) else found
+    if isinstance(entries, dict):
+        entries = [{"name": name, **entry} for name, entry in entries.items() if isinstance(entry, dict)]
+    if not isinstance(entries, list):
+        return []
+    return [entry for entry in entries if isinstance(entry, dict) and "name" in entry]
+
+
+def data_section(results: Results) -> Section:
+    """What the images are."""
+    report = results.json("dataset/report.json")
+    blocks: list[Block] = absent(results, "dataset/report.json")
+    if report:
+        blocks.append(Text(_data_sentence(report)))
+        table = splits_table(report)
+        blocks += [table] if table else []
+        blocks += [Points([f"{warning}." for warning in report["warnings"]])] if report.get("warnings") else []
+    return Section("images", "The images", blocks)
+
+
+def _data_sentence(report: Values) -> str:
+    side = whole(report, "image_size")
+    size = f", {side} × {side} pixels each" if side else ""
+    text = (
+        f"{say.counted(whole(report, 'images'), 'image', 'images')} of "
+        f"{say.counted(whole(report, 'identities'), 'person', 'people')}{size}, aligned by the eyes."
+    )
+    if report.get("source") == "world":
+        text += (
+            " They are made: three-dimensional heads rendered from attributes whose true values are therefore known. No "
+            "real person is shown on this page."
+        )
+    copies = whole(report, "duplicates.across_splits")
+    if copies is not None:
+        text += f" Images that occur in more than one split: {copies}."
+    return text
+
+
+def generator_section(results: Results, metrics: Values) -> Section:
+    """How well G and E keep an image."""
+    facts = metrics["generator"]
+    card = results.json("generator/card.json")
+    blocks: list[Block] = [
+        Text(
+            "A generator G turns a code into an image, an encoder E an image into its code. Neither the recognizer that is "
+            "explained nor its scores had a part in their training. Whatever they lose of a face is lost to all that "
+            "follows."
+        ),
+        *absent(results, "generator/card.json"),
+        *absent(results, "generator/metrics.json"),
+    ]
+    provenance = card.get("provenance")
+    if isinstance(provenance, str) and provenance:
+        blocks.append(Text(f"Provenance of G and E: {provenance}."))
+    points = [_sharpness(facts)] if results.faults.get("generator/metrics.json") is None else []
+    key = "reconstruction_tar_ratio"
+    decoder = _first_decoder(metrics)
+    points.append(say.reconstruction(real(facts, key), interval_of(facts, key), stands_on(decoder)))
+    blocks.append(Points(points))
+    caption = "Held-out people (x) and their reconstructions G(E(x)); the first image of each, unselected."
+    return Section(
+        "generator",
+        "The generator",
+        [*blocks, *picture(results, "generator/reconstructions.png", caption)],
+    )
+
+
+def _first_decoder(metrics: Values) -> Values:
+    for stages in metrics["recognizers"].values():
+        return dict(stages["decoder"])
+    return {}
+
+
+def _sharpness(facts: Values) -> str:
+    bands = lookup(facts, "band_power_ratio")
+    known = [say.number(band, 2) for band in bands] if isinstance(bands, list) else []
+    text = ", ".join(known) if known else say.MISSING
+    return (
+        f"Detail: reconstructions have {say.quantity(real(facts, 'sharpness_ratio'))} of the real images' variance of the "
+        f"Laplacian, and per octave of spatial frequency, from coarse to fine, {text} of their power. 1 would be as sharp "
+        f"as the real images. Mean absolute difference of pixels in units of the range −1 to 1: "
+        f"{say.number(real(facts, 'l1'))} ({stands_on(facts)})."
+    )
+
+
+def heads_section(results: Results) -> Section:
+    """How well attributes are read from images."""
+    facts = results.json("attributes/metrics.json")
+    declared = declared_attributes(results)
+    blocks: list[Block] = [*absent(results, "attributes/metrics.json"), *absent(results, "dataset/attributes.json")]
+    if facts:
+        r2, accuracy = real(facts, "median_r2"), real(facts, "median_balanced_accuracy")
+        blocks.append(Text(say.heads(r2, accuracy, stands_on(facts))))
+    table: list[Table] = [attributes_table(declared, facts)] if declared else []
+    blocks += table
+    if table:
+        blocks.append(
+            Text(
+                "Level says whether an attribute belongs to the identity, to the single image, or to both (mixed). R² is the "
+                "share of variance explained on held-out people; balanced accuracy is the mean over classes of the share "
+                "that is recognised."
+            )
+        )
+    return Section("attributes", "Reading attributes from images", blocks)
