@@ -9,13 +9,15 @@ INPUTS:
     recognizer_weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
     recognizer_card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
     images              results/EXPERIMENT/dataset/images.bcolz
-    attributes          results/EXPERIMENT/dataset/attributes.json
     threshold           results/EXPERIMENT/RECOGNIZER/recognizer/threshold.json
+    heads_weights       results/EXPERIMENT/attributes/heads.safetensors
+    heads_card          results/EXPERIMENT/attributes/heads.json
 
 OUTPUTS:
     weights             results/EXPERIMENT/RECOGNIZER/decoder/transformer.safetensors
     card                results/EXPERIMENT/RECOGNIZER/decoder/transformer.json
     samples             results/EXPERIMENT/RECOGNIZER/decoder/samples.bcolz
+    samples_read        results/EXPERIMENT/RECOGNIZER/decoder/samples_read.bcolz
     samples_table       results/EXPERIMENT/RECOGNIZER/decoder/samples.parquet
     metrics             results/EXPERIMENT/RECOGNIZER/decoder/metrics.json
     figure              results/EXPERIMENT/RECOGNIZER/decoder/samples.png
@@ -71,6 +73,7 @@ rule decoder_samples:
             "results/{experiment}/dataset/manifest-dataset.json",
             "results/{experiment}/generator/manifest-generator_train.json",
             "results/{experiment}/generator/manifest-generator_codes.json",
+            "results/{experiment}/attributes/manifest-attributes_heads.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-rates.json",
@@ -78,18 +81,20 @@ rule decoder_samples:
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
         table=ancient("results/{experiment}/dataset/images.parquet"),
-        attributes=ancient("results/{experiment}/dataset/attributes.json"),
         codes=ancient("results/{experiment}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
         threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),
         generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
         generator_card=ancient("results/{experiment}/generator/card.json"),
+        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
+        heads_card=ancient("results/{experiment}/attributes/heads.json"),
         recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
         transformer_weights=ancient("results/{experiment}/{recognizer}/decoder/transformer.safetensors"),
         transformer_card=ancient("results/{experiment}/{recognizer}/decoder/transformer.json"),
     output:
         samples=directory("results/{experiment}/{recognizer}/decoder/samples.bcolz"),
+        samples_read=directory("results/{experiment}/{recognizer}/decoder/samples_read.bcolz"),
         samples_table="results/{experiment}/{recognizer}/decoder/samples.parquet",
         metrics="results/{experiment}/{recognizer}/decoder/metrics.json",
         figure="results/{experiment}/{recognizer}/decoder/samples.png",

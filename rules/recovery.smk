@@ -1,20 +1,16 @@
 """p(a given z): the attributes that a representation gives away, and how far that can be trusted.
 
 INPUTS:
-    table              results/EXPERIMENT/dataset/images.parquet
-    attributes         results/EXPERIMENT/dataset/attributes.json
-    shards             results/EXPERIMENT/RECOGNIZER/embeddings/shards
-    samples            results/EXPERIMENT/RECOGNIZER/decoder/samples.bcolz
-    samples_table      results/EXPERIMENT/RECOGNIZER/decoder/samples.parquet
-    generator_weights  results/EXPERIMENT/generator/autoencoder.safetensors
-    generator_card     results/EXPERIMENT/generator/card.json
-    heads_weights      results/EXPERIMENT/attributes/heads.safetensors
-    heads_card         results/EXPERIMENT/attributes/heads.json
+    table          results/EXPERIMENT/dataset/images.parquet
+    attributes     results/EXPERIMENT/dataset/attributes.json
+    shards         results/EXPERIMENT/RECOGNIZER/embeddings/shards
+    samples_read   results/EXPERIMENT/RECOGNIZER/decoder/samples_read.bcolz
+    samples_table  results/EXPERIMENT/RECOGNIZER/decoder/samples.parquet
 
 OUTPUTS:
-    recovered          results/EXPERIMENT/RECOGNIZER/recovery/recovered.parquet
-    metrics            results/EXPERIMENT/RECOGNIZER/recovery/metrics.json
-    figures            results/EXPERIMENT/RECOGNIZER/recovery/reliability.png
+    recovered      results/EXPERIMENT/RECOGNIZER/recovery/recovered.parquet
+    metrics        results/EXPERIMENT/RECOGNIZER/recovery/metrics.json
+    figures        results/EXPERIMENT/RECOGNIZER/recovery/reliability.png
 """
 
 
@@ -23,20 +19,14 @@ rule recovery:
     input:
         manifests=[
             "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
-            "results/{experiment}/attributes/manifest-attributes_heads.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
             "results/{experiment}/{recognizer}/decoder/manifest-decoder_samples.json",
         ],
         table=ancient("results/{experiment}/dataset/images.parquet"),
         attributes=ancient("results/{experiment}/dataset/attributes.json"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
-        samples=ancient("results/{experiment}/{recognizer}/decoder/samples.bcolz"),
+        samples_read=ancient("results/{experiment}/{recognizer}/decoder/samples_read.bcolz"),
         samples_table=ancient("results/{experiment}/{recognizer}/decoder/samples.parquet"),
-        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}/generator/card.json"),
-        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
-        heads_card=ancient("results/{experiment}/attributes/heads.json"),
     output:
         recovered="results/{experiment}/{recognizer}/recovery/recovered.parquet",
         metrics="results/{experiment}/{recognizer}/recovery/metrics.json",

@@ -1,16 +1,64 @@
 """The three measures of what an attribute weighs: retained information, identity share, decision effect.
 
+INPUTS:
+    table               results/EXPERIMENT/dataset/images.parquet
+    attributes          results/EXPERIMENT/dataset/attributes.json
+    codes               results/EXPERIMENT/generator/codes.bcolz
+    shards              results/EXPERIMENT/RECOGNIZER/embeddings/shards
+    threshold           results/EXPERIMENT/RECOGNIZER/recognizer/threshold.json
+    recovered           results/EXPERIMENT/RECOGNIZER/recovery/recovered.parquet
+    recovery_metrics    results/EXPERIMENT/RECOGNIZER/recovery/metrics.json
+    generator_weights   results/EXPERIMENT/generator/autoencoder.safetensors
+    generator_card      results/EXPERIMENT/generator/card.json
+    heads_weights       results/EXPERIMENT/attributes/heads.safetensors
+    heads_card          results/EXPERIMENT/attributes/heads.json
+    editor_weights      results/EXPERIMENT/attributes/editor.safetensors
+    editor_card         results/EXPERIMENT/attributes/editor.json
+    recognizer_weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
+    recognizer_card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
+
 OUTPUTS:
-    significance  results/EXPERIMENT/RECOGNIZER/significance/significance.parquet
-    metrics       results/EXPERIMENT/RECOGNIZER/significance/metrics.json
+    significance        results/EXPERIMENT/RECOGNIZER/significance/significance.parquet
+    metrics             results/EXPERIMENT/RECOGNIZER/significance/metrics.json
+    figure              results/EXPERIMENT/RECOGNIZER/significance/significance.png
+    edits               results/EXPERIMENT/RECOGNIZER/significance/edits.png
 """
 
 
 rule significance:
     """Measures for every attribute what is retained, what of it is identity, and what it does to decisions."""
+    input:
+        manifests=[
+            "results/{experiment}/dataset/manifest-dataset.json",
+            "results/{experiment}/generator/manifest-generator_train.json",
+            "results/{experiment}/generator/manifest-generator_codes.json",
+            "results/{experiment}/attributes/manifest-attributes_heads.json",
+            "results/{experiment}/attributes/manifest-attributes_editor.json",
+            "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
+            "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
+            "results/{experiment}/{recognizer}/recognizer/manifest-rates.json",
+            "results/{experiment}/{recognizer}/recovery/manifest-recovery.json",
+        ],
+        table=ancient("results/{experiment}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}/dataset/attributes.json"),
+        codes=ancient("results/{experiment}/generator/codes.bcolz"),
+        shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
+        threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),
+        recovered=ancient("results/{experiment}/{recognizer}/recovery/recovered.parquet"),
+        recovery_metrics=ancient("results/{experiment}/{recognizer}/recovery/metrics.json"),
+        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}/generator/card.json"),
+        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
+        heads_card=ancient("results/{experiment}/attributes/heads.json"),
+        editor_weights=ancient("results/{experiment}/attributes/editor.safetensors"),
+        editor_card=ancient("results/{experiment}/attributes/editor.json"),
+        recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
+        recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
     output:
         significance="results/{experiment}/{recognizer}/significance/significance.parquet",
         metrics="results/{experiment}/{recognizer}/significance/metrics.json",
+        figure="results/{experiment}/{recognizer}/significance/significance.png",
+        edits="results/{experiment}/{recognizer}/significance/edits.png",
         manifest="results/{experiment}/{recognizer}/significance/manifest-significance.json",
     log:
         "results/{experiment}/logs/{recognizer}/significance.log",

@@ -10,6 +10,7 @@ if __name__ == "__main__":
         metrics = explain(
             CounterfactualsSection.model_validate(snakemake.params.settings),
             snakemake.params.seed,
+            snakemake.params.n_boot,
             Compute.model_validate(snakemake.params.compute),
             **data_paths(snakemake),
         )

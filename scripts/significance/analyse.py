@@ -12,5 +12,6 @@ if __name__ == "__main__":
             snakemake.params.seed,
             Compute.model_validate(snakemake.params.compute),
             **data_paths(snakemake),
+            recognizer=snakemake.wildcards.recognizer,
         )
         record.log_metrics(flat_metrics(metrics))

@@ -133,7 +133,7 @@ def _snakemake(config: Path) -> list[str]:
 
 @contextmanager
 def _only_run() -> Iterator[int]:
-    """Holds the clone's lock; yields its descriptor, which Snakemake inherits, since it may outlive this process."""
+    """Holds the lock of the clone; yields its descriptor for Snakemake, which may outlive this process."""
     RESULTS.mkdir(exist_ok=True)
     with open(LOCK, "w") as file:
         try:
@@ -146,7 +146,7 @@ def _only_run() -> Iterator[int]:
 def _clear_up_after_killed_runs(snakemake: Sequence[str]) -> None:
     """Ends jobs whose workflow was killed, removes their half outputs and Snakemake's stale lock.
 
-    The lock that is held says that no run of `attribute-recovery` lives; one of plain `snakemake` is looked for.
+    The lock that is held says that no run of this command lives; one of plain `snakemake` is looked for.
     """
     from attribute_recovery.tracking.digest import remove_partials
     from attribute_recovery.tracking.executions import current_execution, read_execution
@@ -183,7 +183,7 @@ def _end_orphans(experiment: Path) -> None:
 
 
 def _remove_broken_manifests(settings: "Config") -> list[str]:
-    """Removes manifests that their files do not match; those of them that the configuration can make again."""
+    """Removes manifests that their files do not match; those that the configuration can make again."""
     from attribute_recovery.tracking.digest import manifest_paths, remove_broken_manifests
 
     before = manifest_paths(RESULTS, experiment=settings.experiment)

@@ -51,7 +51,11 @@ def table() -> pd.DataFrame:
     )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(rows=st.lists(st.integers(0, 299), max_size=40), size=st.integers(1, 300))
 def test_rows_come_back_in_the_order_asked_whatever_the_batches(
     tmp_path: Path, rows: list[int], size: int

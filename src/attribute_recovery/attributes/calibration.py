@@ -26,13 +26,20 @@ def temperature(logits: Tensor, labels: Tensor) -> float:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     return float(torch.exp(log_temperature.detach()).clamp(0.05, 20.0))
 
 
 def deviation_factor(standardised: Tensor, log_sd: Tensor, truth: Tensor) -> float:
-    """The factor on predicted standard deviations that makes squared errors average one: √mean(((y − μ)/σ)²), (n,)."""
-    return float((((truth - standardised) / torch.exp(log_sd.clamp(-5, 2))) ** 2).mean().sqrt().clamp(0.05, 20.0))
+    """The factor on predicted deviations that makes squared errors average one: √mean(((y − μ)/σ)²).
+
+    Args:
+        standardised: means μ (n,).
+        log_sd: logarithms of σ (n,), taken between −5 and 2 as the heads do.
+        truth: y (n,).
+    """
+    errors = (truth - standardised) / torch.exp(log_sd.clamp(-5, 2))
+    return float(errors.square().mean().sqrt().clamp(0.05, 20.0))
 
 
 def calibrate(

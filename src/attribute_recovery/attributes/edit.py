@@ -1,12 +1,13 @@
 """The editor: one attribute changed in code space, the others held.
 
-Two small networks over codes stand behind it. H: attributes to the mean code E[w given a]; R: code to attributes. An
-edit moves the code by the change of its conditional mean, w + H(a′) − H(a), so that whatever the attributes do not say
-about this face stays; then a few Gauss-Newton steps through R take back what moved besides, along the directions in which
-codes vary (the smallest change in Mahalanobis norm: Δw = Σ Jᵀ (J Σ Jᵀ + λI)⁻¹ Δa).
+Two small networks over codes stand behind it. H: attributes to the mean code E[w given a]; R: code to
+attributes. An edit moves the code by the change of its conditional mean, w + H(a′) − H(a), so that whatever
+the attributes do not say about this face stays; then a few Gauss-Newton steps through R take back what moved
+besides, along the directions in which codes vary (the smallest change in Mahalanobis norm:
+Δw = Σ Jᵀ (J Σ Jᵀ + λI)⁻¹ Δa).
 
-Both are fitted to codes of the split `train` and, since edits go where no image was, to codes drawn between and around
-them, labelled by the heads on their decoded images.
+Both are fitted to codes of the split `train` and, since edits go where no image was, to codes drawn between
+and around them, labelled by the heads on their decoded images.
 """
 
 from collections.abc import Mapping
@@ -75,7 +76,11 @@ class _Residual(nn.Module):
 
 def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(inputs, hidden), _Residual(hidden), _Residual(hidden), nn.LayerNorm(hidden), nn.Linear(hidden, outputs)
+        nn.Linear(inputs, hidden),
+        _Residual(hidden),
+        _Residual(hidden),
+        nn.LayerNorm(hidden),
+        nn.Linear(hidden, outputs),
     )
 
 
@@ -106,7 +111,8 @@ class AttributeEditor:
     def read(self, code: Tensor) -> Tensor:
         """R: encoded attributes in their units (n, width) of codes (n, code_size)."""
         with torch.no_grad():
-            return self.networks.read(code.float()) * self.scales + self.means
+            encoded: Tensor = self.networks.read(code.float()) * self.scales + self.means
+            return encoded
 
     def edit(self, code: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
         """Codes (n, code_size) whose images have the attributes `wanted` instead of `current`, all else held.
@@ -117,7 +123,7 @@ class AttributeEditor:
         """
         start, end = self.standardise(current), self.standardise(wanted)
         with torch.no_grad():
-            moved = code + self.networks(end) - self.networks(start)
+            moved: Tensor = code + self.networks(end) - self.networks(start)
             target = self.networks.read(code) + (end - start)
         for _ in range(self.iterations):
             moved = self._corrected(moved, target)
@@ -131,21 +137,23 @@ class AttributeEditor:
         with torch.no_grad():
             gap = target - self.networks.read(code)
             spread = jacobian @ self.networks.covariance  # (n, width, code_size)
-            gram = spread @ jacobian.transpose(1, 2) + DAMPING * torch.eye(target.shape[1], device=code.device)
-            step = torch.linalg.solve(gram, gap[..., None])
-            return code + (spread.transpose(1, 2) @ step)[..., 0]
+            damping = DAMPING * torch.eye(target.shape[1], device=code.device)
+            step = torch.linalg.solve(spread @ jacobian.transpose(1, 2) + damping, gap[..., None])
+            corrected: Tensor = code + (spread.transpose(1, 2) @ step)[..., 0]
+            return corrected
 
 
 def drawn_codes(codes: Codes, count: int, rng: np.random.Generator) -> Codes:
-    """Codes between and around those of images: w_i + t (w_j − w_i) + noise, t uniform in (0, 0.4); (count, code_size)."""
+    """Codes (count, code_size) around those of images: w_i + t (w_j − w_i) + noise, t ~ U(0, 0.4)."""
     first, second = rng.integers(len(codes), size=(2, count))
     part = rng.uniform(0.0, 0.4, (count, 1)).astype(np.float32)
     noise = rng.standard_normal((count, codes.shape[1]), dtype=np.float32)
-    return codes[first] + part * (codes[second] - codes[first]) + 0.1 * noise
+    drawn: Codes = codes[first] + part * (codes[second] - codes[first]) + np.float32(0.1) * noise
+    return drawn
 
 
 def soft_encoding(estimator: AttributeEstimator, image: Tensor) -> Codes:
-    """Encoded attributes (n, width) that heads read in images: means, and probabilities in place of classes."""
+    """Encoded attributes (n, width) as heads read them in images: means, and probabilities for classes."""
     found = estimator.estimate(image)
     columns = []
     for attribute in estimator.schema:
@@ -159,7 +167,13 @@ def soft_encoding(estimator: AttributeEstimator, image: Tensor) -> Codes:
 
 
 def fit_editor(
-    networks: EditorNetworks, codes: Codes, encoded: Codes, settings: Editor, loop: LoopSettings, *, checkpoint: Path | None
+    networks: EditorNetworks,
+    codes: Codes,
+    encoded: Codes,
+    settings: Editor,
+    loop: LoopSettings,
+    *,
+    checkpoint: Path | None,
 ) -> None:
     """Fit H and R in place to codes (n, code_size) and standardised encoded attributes (n, width)."""
     all_codes, all_encoded = torch.from_numpy(codes), torch.from_numpy(encoded)
@@ -194,7 +208,11 @@ def train_editor(
     card: Path,
     checkpoint: Path,
 ) -> dict[str, Any]:
-    """Write the editor's weights and card, fitted on the split `train`."""
+    """Write the editor's weights and card, fitted on the split `train`.
+
+    Raises:
+        ValueError: a file is missing or damaged, or two of them do not fit each other.
+    """
     device = prepare_torch(compute)
     dtype = inference_dtype(compute)
     schema, rows = read_schema(attributes), read_table(table)
@@ -206,6 +224,7 @@ def train_editor(
     drawn = drawn_codes(known, DRAWN_FOR_EACH * len(known), np.random.default_rng([seed, 1]))
     drawn_encoded = _read_decoded(generator, estimator, drawn)
     means, scales = _column_scales(schema, encoded)
+    torch.manual_seed(seed)
     networks = EditorNetworks(schema.width, generator.code_size, settings.hidden)
     networks.covariance.copy_(torch.from_numpy(np.cov(known.T)).float())
     loop = LoopSettings(
@@ -218,27 +237,35 @@ def train_editor(
         seed=seed,
     )
     both = np.concatenate([encoded, drawn_encoded])
-    fit_editor(
-        networks, np.concatenate([known, drawn]), (both - means) / scales, settings, loop, checkpoint=checkpoint
-    )
+    all_codes = np.concatenate([known, drawn])
+    fit_editor(networks, all_codes, (both - means) / scales, settings, loop, checkpoint=checkpoint)
     save_weights(networks, weights)
-    values = schema.from_table(rows.iloc[fitted])
-    quantiles = {a.name: np.quantile(values[a.name], [0.01, 0.99]).tolist() for a in schema.continuous}
-    write_card(
-        card,
-        {
-            "attributes": [asdict(attribute) for attribute in schema],
-            "code_size": generator.code_size,
-            "hidden": settings.hidden,
-            "means": means.tolist(),
-            "scales": scales.tolist(),
-            "iterations": settings.iterations,
-            "low": {name: pair[0] for name, pair in quantiles.items()},
-            "high": {name: pair[1] for name, pair in quantiles.items()},
-        },
-    )
+    sizes = {"code_size": generator.code_size, "hidden": settings.hidden, "iterations": settings.iterations}
+    write_card(card, sizes | _facts(schema, encoded, means, scales))
     checkpoint.unlink(missing_ok=True)
     return {"drawn_codes": len(drawn)}
+
+
+def _facts(schema: AttributeSchema, encoded: Codes, means: Codes, scales: Codes) -> dict[str, Any]:
+    """What the editor's card says of the attributes."""
+    low, high = _observed(schema, encoded)
+    entries = [asdict(attribute) for attribute in schema]
+    return {
+        "attributes": entries,
+        "means": means.tolist(),
+        "scales": scales.tolist(),
+        "low": low,
+        "high": high,
+    }
+
+
+def _observed(schema: AttributeSchema, encoded: Codes) -> tuple[dict[str, float], dict[str, float]]:
+    """Quantiles 1 and 99 % of the continuous attributes, by name."""
+    low, high = {}, {}
+    for attribute in schema.continuous:
+        pair = np.quantile(encoded[:, schema.slices[attribute.name]].astype(np.float64), [0.01, 0.99])
+        low[attribute.name], high[attribute.name] = float(pair[0]), float(pair[1])
+    return low, high
 
 
 def _read_decoded(generator: LoadedGenerator, estimator: AttributeEstimator, codes: Codes) -> Codes:

@@ -1,7 +1,8 @@
 """Attribute heads: p(a given x) for every declared attribute, from one convolutional trunk.
 
-A continuous attribute gets a normal distribution (mean and standard deviation), a discrete one class probabilities.
-The trunk starts from the encoder's and is then trained on; the heads share no weights with it afterwards.
+A continuous attribute gets a normal distribution (mean and standard deviation), a discrete one class
+probabilities. The trunk starts from the encoder's and is then trained on; the heads share no weights with it
+afterwards.
 """
 
 from collections.abc import Mapping
@@ -55,6 +56,7 @@ class HeadsNetwork(nn.Module):
 
     def __init__(self, schema: AttributeSchema, channels: list[int], blocks: list[int], hidden: int) -> None:
         super().__init__()
+        self.image_size = 2 ** (len(channels) + 2)
         self.trunk = Trunk(channels, blocks)
         self.shared = nn.Linear(channels[-1] * 16, hidden)
         self.readout = nn.Linear(hidden, readout_width(schema))
@@ -74,13 +76,13 @@ def _readouts(attribute: Attribute) -> int:
 
 
 def readout_width(schema: AttributeSchema) -> int:
-    """Two read-outs (mean, log of the standard deviation) for a continuous attribute, one a class otherwise."""
+    """Two read-outs (mean, log of the deviation) for a continuous attribute, otherwise one for each class."""
     return sum(_readouts(attribute) for attribute in schema)
 
 
 def split_readout(schema: AttributeSchema, readout: Tensor) -> dict[str, Tensor]:
     """Raw read-outs by attribute: (n, 2) standardised mean and log sd, or (n, classes) logits."""
-    parts = readout.split([_readouts(attribute) for attribute in schema], dim=1)
+    parts = torch.split(readout, [_readouts(attribute) for attribute in schema], dim=1)
     return dict(zip(schema.names, parts, strict=True))
 
 
@@ -92,7 +94,7 @@ class AttributeEstimator:
         schema: the attributes.
         network: gives raw read-outs.
         means, scales: of the continuous attributes in the training data, in their units.
-        calibration: by attribute, the factor on the standard deviation, or the temperature that divides logits.
+        calibration: by attribute, the factor on the standard deviation, or the logits' temperature.
         device, dtype: where and in which precision the trunk runs.
     """
 
@@ -105,7 +107,14 @@ class AttributeEstimator:
     dtype: torch.dtype
 
     def readout(self, image: Tensor) -> dict[str, Tensor]:
-        """Raw read-outs by attribute of images (n, 3, size, size) in [-1, 1]; differentiable."""
+        """Raw read-outs by attribute of images (n, 3, size, size) in [-1, 1]; differentiable.
+
+        Raises:
+            ValueError: the images have another size.
+        """
+        expected = (3, self.network.image_size, self.network.image_size)
+        if image.shape[1:] != expected:
+            raise ValueError(f"image: found shape {tuple(image.shape[1:])}, the heads' is {expected}")
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             raw = self.network(image.to(self.device, memory_format=torch.channels_last))
         return split_readout(self.schema, raw)
@@ -125,7 +134,7 @@ class AttributeEstimator:
         return result
 
     def estimate(self, image: Tensor, *, batch_size: int = 128) -> Estimates:
-        """p(a given x) of images (n, 3, size, size) in [-1, 1]; results do not depend on the batch size."""
+        """p(a given x) of images (n, 3, size, size) in [-1, 1], whatever the batch size."""
         with torch.no_grad():
             parts = [self.calibrated(self.readout(image[part])) for part in chunks(len(image), batch_size)]
         return self.collected(parts)
@@ -149,13 +158,32 @@ def load_heads(weights: Path, card: Path, device: torch.device, dtype: torch.dty
     values = read_card(card, CARD_KEYS)
     schema = schema_from(values["attributes"])
     network = HeadsNetwork(schema, values["channels"], values["blocks"], values["hidden"])
+    if values["image_size"] != network.image_size:
+        found, stages = values["image_size"], len(values["channels"])
+        raise ValueError(f"{card}: image_size is {found}; {stages} stages make {network.image_size}")
     load_into(network, weights)
     return AttributeEstimator(
-        schema, frozen(network, device), values["means"], values["scales"], values["calibration"], device, dtype
+        schema,
+        frozen(network, device),
+        values["means"],
+        values["scales"],
+        values["calibration"],
+        device,
+        dtype,
     )
 
 
 def schema_from(entries: list[dict[str, Any]]) -> AttributeSchema:
-    """The schema stored in a card."""
-    listed = [{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()} for entry in entries]
-    return AttributeSchema(tuple(Attribute(**entry) for entry in listed))
+    """The schema stored in a card.
+
+    Raises:
+        ValueError: an entry has a field that is not known, or lacks one.
+    """
+    attributes = []
+    for entry in entries:
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+        try:
+            attributes.append(Attribute(**values))
+        except TypeError as error:
+            raise ValueError(f"attributes: entry {entry.get('name')!r}: {error}") from error
+    return AttributeSchema(tuple(attributes))

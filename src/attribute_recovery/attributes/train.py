@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -31,11 +32,13 @@ Values = Mapping[str, npt.NDArray[np.generic]]
 Images = npt.NDArray[np.uint8]
 
 
-def heads_loss(schema: AttributeSchema, parts: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def heads_loss(
+    schema: AttributeSchema, parts: Mapping[str, Tensor], truth: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Losses of raw read-outs: squared error and normal log loss (for the deviation only), and cross-entropy.
 
-    The deviation is fitted to the mean's error without pulling at the mean, so that hard images are not given up
-    (Seitzer et al., ICLR 2022).
+    The deviation is fitted to the mean's error without pulling at the mean, so that hard images are not given
+    up (Seitzer et al., ICLR 2022).
     """
     squared, spread, discrete = [], [], []
     for attribute in schema:
@@ -55,7 +58,9 @@ def heads_loss(schema: AttributeSchema, parts: Mapping[str, Tensor], truth: Mapp
     }
 
 
-def standardised(schema: AttributeSchema, values: Values, means: Mapping[str, float], scales: Mapping[str, float]) -> Values:
+def standardised(
+    schema: AttributeSchema, values: Values, means: Mapping[str, float], scales: Mapping[str, float]
+) -> Values:
     """Continuous values less their mean over their scale (float32), classes as they are (int64)."""
     result: dict[str, npt.NDArray[np.generic]] = {}
     for attribute in schema:
@@ -79,14 +84,19 @@ def fit_heads(
     *,
     checkpoint: Path | None = None,
 ) -> None:
-    """Train `network` in place on images (n, size, size, 3), real and as G reconstructs them, with standardised truth."""
+    """Train `network` in place on images (n, size, size, 3), real and as reconstructed, against `truth`.
+
+    Truth is standardised, see `standardised`.
+    """
     targets = {name: torch.from_numpy(np.asarray(column)) for name, column in truth.items()}
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
         device = next(module.parameters()).device
         rng = np.random.default_rng([loop.seed, step])
         rows = np.sort(rng.choice(len(real), settings.batch_size, replace=len(real) < settings.batch_size))
-        seen = np.where((rng.random(len(rows)) < DECODED_SHARE)[:, None, None, None], decoded[rows], real[rows])
+        seen = np.where(
+            (rng.random(len(rows)) < DECODED_SHARE)[:, None, None, None], decoded[rows], real[rows]
+        )
         image = _disturbed(to_tensor(seen), rng).to(device, memory_format=torch.channels_last)
         parts = split_readout(schema, module(image))
         wanted = {name: column[rows].to(device) for name, column in targets.items()}
@@ -118,16 +128,49 @@ def train_heads(
     metrics: Path,
     checkpoint: Path,
 ) -> dict[str, Any]:
-    """Write the heads' weights and card, and how well they read real images of the split `test`."""
+    """Write the heads' weights and card, and how well they read real images of the split `test`.
+
+    Raises:
+        ValueError: a file is missing or damaged, or two of them do not fit each other.
+    """
     device = prepare_torch(compute)
     schema, rows = read_schema(attributes), read_table(table)
     generator = load_generator(generator_weights, generator_card, device, inference_dtype(compute))
     fitted = rows_of(rows, "train")
     values = schema.from_table(rows.iloc[fitted])
-    means = {a.name: float(np.mean(values[a.name])) for a in schema.continuous}
-    scales = {a.name: float(np.std(values[a.name])) for a in schema.continuous}
+    means, scales = _moments(schema, values)
     network = _started(schema, generator, seed)
-    loop = LoopSettings(
+    loop = _loop_settings(settings, seed, compute, device)
+    real = read_images(images, fitted)
+    decoded = reconstruct(generator, generator.encode_images(real))
+    truth = standardised(schema, values, means, scales)
+    fit_heads(schema, real, decoded, truth, network, settings, loop, checkpoint=checkpoint)
+    save_weights(network, weights)
+    unscaled = dict.fromkeys(schema.names, 1.0)
+    raw = AttributeEstimator(
+        schema, frozen(network, device), means, scales, unscaled, device, inference_dtype(compute)
+    )
+    write_card(
+        card,
+        {
+            "attributes": [asdict(attribute) for attribute in schema],
+            "image_size": generator.image_size,
+            "channels": _channels(generator),
+            "blocks": _blocks(generator),
+            "hidden": HIDDEN,
+            "means": means,
+            "scales": scales,
+            "calibration": _calibration(raw, images, rows),
+        },
+    )
+    checkpoint.unlink(missing_ok=True)
+    found = _measured(load_heads(weights, card, device, inference_dtype(compute)), images, rows)
+    write_card(metrics, found)
+    return found
+
+
+def _loop_settings(settings: Heads, seed: int, compute: Compute, device: torch.device) -> LoopSettings:
+    return LoopSettings(
         steps=settings.steps,
         learning_rate=settings.learning_rate,
         warmup_steps=min(100, settings.steps // 10 + 1),
@@ -136,44 +179,37 @@ def train_heads(
         device=device.type,
         seed=seed,
     )
-    real = read_images(images, fitted)
-    decoded = reconstruct(generator, generator.encode_images(real))
-    truth = standardised(schema, values, means, scales)
-    fit_heads(schema, real, decoded, truth, network, settings, loop, checkpoint=checkpoint)
-    save_weights(network, weights)
-    raw = AttributeEstimator(
-        schema, frozen(network, device), means, scales, dict.fromkeys(schema.names, 1.0), device, inference_dtype(compute)
-    )
+
+
+def _calibration(raw: AttributeEstimator, images: Path, rows: pd.DataFrame) -> dict[str, float]:
     held = rows_of(rows, "calibration")
-    factors = calibrate(
-        schema,
-        _raw_parts(raw, read_images(images, held)),
-        standardised(schema, schema.from_table(rows.iloc[held]), means, scales),
-    )
-    sizes = {"channels": _channels(generator), "blocks": _blocks(generator), "hidden": HIDDEN}
-    entries = [asdict(attribute) for attribute in schema]
-    write_card(
-        card,
-        {"attributes": entries, "image_size": generator.image_size, "means": means, "scales": scales}
-        | {"calibration": factors}
-        | sizes,
-    )
-    checkpoint.unlink(missing_ok=True)
+    truth = standardised(raw.schema, raw.schema.from_table(rows.iloc[held]), raw.means, raw.scales)
+    return calibrate(raw.schema, _raw_parts(raw, read_images(images, held)), truth)
+
+
+def _measured(estimator: AttributeEstimator, images: Path, rows: pd.DataFrame) -> dict[str, Any]:
     test = rows_of(rows, "test")
-    estimator = load_heads(weights, card, device, inference_dtype(compute))
-    found = measure_heads(estimator, read_images(images, test), schema.from_table(rows.iloc[test]))
+    found = measure_heads(estimator, read_images(images, test), estimator.schema.from_table(rows.iloc[test]))
     found.update(n_images=len(test), n_identities=int(rows.loc[test, "identity"].nunique()), split="test")
-    write_card(metrics, found)
     return found
+
+
+def _moments(schema: AttributeSchema, values: Values) -> tuple[dict[str, float], dict[str, float]]:
+    """Means and standard deviations of the continuous attributes, by name."""
+    columns = {a.name: np.asarray(values[a.name], np.float64) for a in schema.continuous}
+    means = {name: float(column.mean()) for name, column in columns.items()}
+    return means, {name: float(column.std()) for name, column in columns.items()}
 
 
 def _channels(generator: LoadedGenerator) -> list[int]:
     trunk = generator.networks.encoder.trunk
-    return [trunk.fold.out_channels, *(layer.out_channels for layer in trunk.down)]  # type: ignore[misc,union-attr]
+    return [layer.out_channels for layer in (trunk.fold, *trunk.down) if isinstance(layer, nn.Conv2d)]
 
 
 def _blocks(generator: LoadedGenerator) -> list[int]:
-    return [len(stage) for stage in generator.networks.encoder.trunk.blocks]  # type: ignore[arg-type]
+    return [
+        len(stage) for stage in generator.networks.encoder.trunk.blocks if isinstance(stage, nn.Sequential)
+    ]
 
 
 def _started(schema: AttributeSchema, generator: LoadedGenerator, seed: int) -> HeadsNetwork:
@@ -190,10 +226,8 @@ def _raw_parts(estimator: AttributeEstimator, images: Images) -> dict[str, Tenso
 
 
 def measure_heads(estimator: AttributeEstimator, images: Images, truth: Values) -> dict[str, Any]:
-    """R² of continuous and balanced accuracy of discrete attributes on images (n, size, size, 3), with the medians."""
-    parts = [
-        estimator.estimate(to_tensor(images[i : i + 512])) for i in range(0, len(images), 512)
-    ]
+    """R² of continuous and balanced accuracy of discrete attributes, on images (n, size, size, 3)."""
+    parts = [estimator.estimate(to_tensor(images[i : i + 512])) for i in range(0, len(images), 512)]
     r2, accuracy = {}, {}
     for attribute in estimator.schema:
         name, true = attribute.name, np.asarray(truth[attribute.name])

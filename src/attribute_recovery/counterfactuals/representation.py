@@ -1,8 +1,9 @@
 """Representation counterfactuals: z moved until the decision flips, decoded, and embedded again.
 
-z and its moved copy are decoded with the same noise, so that their images differ by the move alone; what the heads read
-in both, averaged over several noises, is the explanation. A flip counts where the decoded image of the moved z has the
-other decision and the decoded image of the unmoved z had kept its own; all pairs are counted.
+z and its moved copy are decoded with the same noise, so that their images differ by the move alone; what the
+heads read in both, averaged over several noises, is the explanation. A flip counts where the decoded image of
+the moved z has the other decision and the decoded image of the unmoved z had kept its own; all pairs are
+counted.
 """
 
 from dataclasses import dataclass
@@ -51,49 +52,62 @@ def representation_counterfactuals(
     n_samples: int,
     seed: int,
 ) -> RepresentationResult:
-    """Move z of `first` against z of `second`, (n,) rows of embeddings (m, d), until the decision flips.
+    """Move z of `first` against z of `second` until the decision flips.
 
     Decisions are judged on the first sample of each; the explanation is a mean over `n_samples`.
+
+    Args:
+        decoder: T and G.
+        recognizer: f.
+        estimator: the heads.
+        embeddings: (m, d), unit length.
+        first: rows of the embeddings that are moved, (n,), n at least 1.
+        second: rows of those that they are compared with, (n,).
+        tau: the threshold.
+        travel: on the sphere, times the closed form's.
+        n_samples: decoded for each z.
+        seed: of their noise, the same for z and its moved copy.
+
+    Returns:
+        One row a pair: `direction`; angles in degrees `closed_form` and `travel`; cosines `score` of the
+        pair, `score_target` of the moved z, `score_unmoved` and `score_after` of the decoded images; `kept`,
+        `flipped`; `change.<attribute>` and its standard error `change_se.<attribute>`. And the codes.
+
+    Raises:
+        ValueError: τ or travel is out of range.
     """
     z, other = embeddings[first].astype(np.float64), embeddings[second].astype(np.float64)
     flip = flip_embeddings(z, other, tau, travel=travel)
-    before = decoder.sample(z.astype(np.float32), n_samples, seed)
+    before = decoder.sample(embeddings[first], n_samples, seed)
     after = decoder.sample(flip.moved.astype(np.float32), n_samples, seed)
-    scores = {
-        name: (embed_codes(decoder.generator, recognizer, codes[:, 0]) * other).sum(1)
-        for name, codes in (("unmoved", before), ("moved", after))
-    }
     score = (z * other).sum(1)
+    unmoved, moved = (
+        (embed_codes(decoder.generator, recognizer, codes[:, 0]) * other).sum(1) for codes in (before, after)
+    )
     matched = score >= tau
-    kept = (scores["unmoved"] >= tau) == matched
-    flipped = (scores["moved"] >= tau) != matched
+    kept = np.isfinite(unmoved) & ((unmoved >= tau) == matched)
+    flipped = np.isfinite(moved) & ((moved >= tau) != matched)
     columns = {
         "direction": np.where(matched, "to_non_match", "to_match"),
         "score": score,
         "closed_form": np.degrees(flip.closed_form),
         "travel": np.degrees(flip.travel),
         "score_target": (flip.moved * other).sum(1),
-        "score_unmoved": scores["unmoved"],
-        "score_after": scores["moved"],
+        "score_unmoved": unmoved,
+        "score_after": moved,
         "kept": kept,
         "flipped": kept & flipped,
     }
-    columns.update(_changes(decoder, estimator, before, after))
+    columns |= _changes(decoder, estimator, before, after)
     return RepresentationResult(pd.DataFrame(columns), before[:, 0], after[:, 0])
 
 
-def _changes(decoder: Decoder, estimator: AttributeEstimator, before: Floats, after: Floats) -> dict[str, Floats]:
+def _changes(
+    decoder: Decoder, estimator: AttributeEstimator, before: Floats, after: Floats
+) -> dict[str, Floats]:
     """Mean change of each encoded attribute over the samples, and its standard error, by column name."""
-    n, n_samples, size = before.shape
-    read = []
-    for codes in (before, after):
-        flat = codes.reshape(-1, size)
-        parts = []
-        with torch.no_grad():
-            for part in chunks(len(flat), 128):
-                parts.append(soft_encoding(estimator, decoder.generator.decode(torch.from_numpy(flat[part]))))
-        read.append(np.concatenate(parts).reshape(n, n_samples, -1))
-    difference = read[1] - read[0]
+    n, n_samples, _ = before.shape
+    difference = _read(decoder, estimator, after) - _read(decoder, estimator, before)
     result = {}
     for attribute in estimator.schema:
         block = difference[:, :, estimator.schema.slices[attribute.name]]
@@ -101,6 +115,18 @@ def _changes(decoder: Decoder, estimator: AttributeEstimator, before: Floats, af
         for i, name in enumerate(names):
             label = f"{attribute.name}.{name}" if name else attribute.name
             result[f"change.{label}"] = block[:, :, i].mean(1)
-            error = block[:, :, i].std(1, ddof=1) / np.sqrt(n_samples) if n_samples > 1 else np.full(n, np.nan)
+            error = np.full(n, np.nan, np.float32)
+            if n_samples > 1:
+                error = block[:, :, i].std(1, ddof=1) / np.sqrt(np.float32(n_samples))
             result[f"change_se.{label}"] = error
     return result
+
+
+def _read(decoder: Decoder, estimator: AttributeEstimator, codes: Floats) -> Floats:
+    """What the heads read in the images of codes (n, samples, code_size): (n, samples, width)."""
+    flat = codes.reshape(-1, codes.shape[2])
+    read = np.empty((len(flat), estimator.schema.width), np.float32)
+    with torch.no_grad():
+        for part in chunks(len(flat), 128):
+            read[part] = soft_encoding(estimator, decoder.generator.decode(torch.from_numpy(flat[part])))
+    return read.reshape(*codes.shape[:2], -1)

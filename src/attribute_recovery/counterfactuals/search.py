@@ -1,9 +1,12 @@
 """Attribute counterfactuals: the sparsest attribute change whose image flips the recognizer's decision.
 
-A greedy search over attributes, by forward passes alone: in each round every pair that has not flipped yet gets the one
-change that moves its score farthest towards the other decision; then changes that turn out not to be needed are taken
-back, and what is left is made as small as still flips. A change towards a match takes the other image's value, a change
-towards a non-match an end of the observed range or another class.
+A greedy search over attributes, by forward passes alone: in each round every pair that has not flipped yet
+gets the one change that moves its score farthest towards the other decision; then changes that turn out not
+to be needed are taken back, and what is left is made as small as still flips. A change towards a match takes
+the other image's value, a change towards a non-match an end of the observed range or another class.
+
+It decodes at most options + 8 (max_attributes − 1) + max_attributes + 7 images a pair, where options are the
+editable attributes of a pair that is to match, and about twice as many of one that is not to.
 """
 
 from dataclasses import dataclass, field
@@ -21,10 +24,15 @@ from attribute_recovery.training.device import chunks
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+# An attribute's name and the number of its target value.
+Option = tuple[str, int]
 
 # After the first round only the most promising changes of each pair are tried again.
 SHORT_LIST = 8
 BISECTIONS = 5
+# Values nearer to each other than this part of the attribute's standard deviation are no change.
+SAME = 1e-3
 
 
 @dataclass(frozen=True)
@@ -51,20 +59,35 @@ class Pairs:
 
 @dataclass
 class Found:
-    """State of the search and its result.
+    """State of the search and its result, n pairs.
 
     Attributes:
         wanted: encoded attributes of the changed images, (n, width).
         changed: attribute names in the order in which they were changed, a list each.
         scores: of the changed images, (n,).
         codes: of the changed images, (n, code_size).
+        flips: whether the changed image has the wanted decision, (n,). True from the start, with nothing
+            changed, where the unedited image has it already.
     """
 
     wanted: Floats
     changed: list[list[str]]
     scores: Floats
     codes: Floats
-    flips: Flags = field(default_factory=lambda: np.zeros(0, bool))
+    flips: Flags
+
+
+@dataclass
+class _Memory:
+    """What is known of a pair's options.
+
+    Attributes:
+        score: signed score when the option was last tried, smaller is better.
+        tried: options tried since the pair last changed; they cannot do better than they did.
+    """
+
+    score: dict[Option, float] = field(default_factory=dict)
+    tried: set[Option] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -78,91 +101,103 @@ class Search:
     max_attributes: int
 
     def run(self, pairs: Pairs) -> Found:
-        """Search all pairs at once."""
-        codes = pairs.codes.copy()
-        found = Found(pairs.current.copy(), [[] for _ in range(len(pairs))], self._score(pairs, codes), codes)
-        found.flips = self._flips(pairs, found.scores)
-        promise: dict[int, dict[tuple[str, int], float]] = {}
+        """Search all pairs at once; what is found is decoded and embedded once more at the end."""
+        everything, codes = np.arange(len(pairs)), pairs.codes.copy()
+        scores = self._scores(pairs, codes, everything)
+        flips = self._flips(pairs, scores, everything)
+        found = Found(pairs.current.copy(), [[] for _ in range(len(pairs))], scores, codes, flips)
+        memory = [_Memory() for _ in range(len(pairs))]
         for number in range(self.max_attributes):
             active = np.flatnonzero(~found.flips)
             if not len(active):
                 break
             print(f"attribute counterfactuals: round {number + 1}, {len(active)} pairs to go", flush=True)
-            self._forward(pairs, found, active, promise)
+            self._forward(pairs, found, active, memory)
         self._prune(pairs, found)
         self._shrink(pairs, found)
+        found.scores = self._scores(pairs, found.codes, everything)
+        found.flips = self._flips(pairs, found.scores, everything)
         return found
 
-    def _score(self, pairs: Pairs, codes: Floats, rows: npt.NDArray[np.int64] | None = None) -> Floats:
-        others = pairs.embeddings if rows is None else pairs.embeddings[rows]
-        scores: Floats = (embed_codes(self.generator, self.recognizer, codes) * others).sum(1)
+    def _scores(self, pairs: Pairs, codes: Floats, rows: Rows) -> Floats:
+        """Cosines of the images of codes (k, code_size) with the other images of rows (k,)."""
+        embeddings = embed_codes(self.generator, self.recognizer, codes)
+        scores: Floats = (embeddings * pairs.embeddings[rows]).sum(1)
         return scores
 
-    def _flips(self, pairs: Pairs, scores: Floats, rows: npt.NDArray[np.int64] | None = None) -> Flags:
-        to_match = pairs.to_match if rows is None else pairs.to_match[rows]
-        result: Flags = (scores >= self.tau) == to_match
-        return result
+    def _flips(self, pairs: Pairs, scores: Floats, rows: Rows) -> Flags:
+        """Whether scores (k,) of rows (k,) decide as is wanted; one that is not finite decides nothing."""
+        flips: Flags = np.isfinite(scores) & ((scores >= self.tau) == pairs.to_match[rows])
+        return flips
 
-    def _edit(self, pairs: Pairs, rows: npt.NDArray[np.int64], wanted: Floats) -> Floats:
+    def _signed(self, pairs: Pairs, scores: Floats, rows: Rows) -> Floats:
+        """Scores (k,) of rows (k,), turned so that smaller is better; infinite where they are not finite."""
+        signed: Floats = np.where(pairs.to_match[rows], -scores, scores)
+        return np.where(np.isfinite(signed), signed, np.float32(np.inf))
+
+    def _edit(self, pairs: Pairs, rows: Rows, wanted: Floats) -> Floats:
+        device = self.editor.means.device
         parts = []
         for part in chunks(len(rows), 512):
-            code, current = pairs.codes[rows[part]], pairs.current[rows[part]]
-            changed = self.editor.edit(torch.from_numpy(code), torch.from_numpy(current), torch.from_numpy(wanted[part]))
+            triple = (pairs.codes[rows[part]], pairs.current[rows[part]], wanted[part])
+            changed = self.editor.edit(*(torch.from_numpy(values).to(device) for values in triple))
             parts.append(changed.detach().cpu().numpy())
         return np.concatenate(parts)
 
-    def _forward(
-        self,
-        pairs: Pairs,
-        found: Found,
-        active: npt.NDArray[np.int64],
-        promise: dict[int, dict[tuple[str, int], float]],
-    ) -> None:
-        """One round: try changes for each active pair, keep the best of each if it moves the score the right way."""
-        rows, keys, wanted = [], [], []
-        for row in active:
-            options = self._options(pairs, found, int(row))
-            known = promise.get(int(row))
-            if known:
-                options = dict(sorted(options.items(), key=lambda item: known.get(item[0], np.inf))[:SHORT_LIST])
-            for key, values in options.items():
-                rows.append(int(row))
-                keys.append(key)
-                wanted.append(values)
-        if not rows:
+    def _forward(self, pairs: Pairs, found: Found, active: Rows, memory: list[_Memory]) -> None:
+        """One round: try changes for each active pair, keep the best of each if it helps."""
+        options = [
+            (int(row), option, wanted)
+            for row in active
+            for option, wanted in self._short_list(pairs, found, int(row), memory[row])
+        ]
+        if not options:
             return
-        index = np.array(rows)
-        codes = self._edit(pairs, index, np.stack(wanted))
-        scores = self._score(pairs, codes, index)
-        signed = np.where(pairs.to_match[index], -scores, scores)  # smaller is better
-        for row in active:
-            mine = np.flatnonzero(index == row)
-            if not len(mine):
-                continue
-            promise.setdefault(int(row), {}).update({keys[i]: float(signed[i]) for i in mine})
+        rows = np.array([row for row, _, _ in options])
+        wanted = np.stack([values for _, _, values in options])
+        codes = self._edit(pairs, rows, wanted)
+        scores = self._scores(pairs, codes, rows)
+        signed, now = self._signed(pairs, scores, rows), self._signed(pairs, found.scores[rows], rows)
+        for i, (row, option, _) in enumerate(options):
+            memory[row].score[option] = float(signed[i])
+            memory[row].tried.add(option)
+        for row in np.unique(rows):
+            mine = np.flatnonzero(rows == row)
             best = mine[signed[mine].argmin()]
-            now = -found.scores[row] if pairs.to_match[row] else found.scores[row]
-            if signed[best] >= now:
+            if signed[best] >= now[best]:
                 continue
             found.wanted[row], found.scores[row], found.codes[row] = wanted[best], scores[best], codes[best]
-            found.changed[row].append(keys[best][0])
-        found.flips = self._flips(pairs, found.scores)
+            found.changed[row].append(options[best][1][0])
+            memory[row].tried.clear()
+        found.flips[active] = self._flips(pairs, found.scores[active], active)
 
-    def _options(self, pairs: Pairs, found: Found, row: int) -> dict[tuple[str, int], Floats]:
-        options = {}
+    def _short_list(
+        self, pairs: Pairs, found: Found, row: int, memory: _Memory
+    ) -> list[tuple[Option, Floats]]:
+        """Options worth trying, with the encoded attributes (width,) that each would make."""
+        options = self._options(pairs, found, row)
+        if memory.score:
+            options = [entry for entry in options if entry[0] not in memory.tried]
+            options = sorted(options, key=lambda entry: memory.score.get(entry[0], np.inf))[:SHORT_LIST]
+        return options
+
+    def _options(self, pairs: Pairs, found: Found, row: int) -> list[tuple[Option, Floats]]:
+        scales = self.editor.scales.cpu().numpy()
+        options = []
         for attribute in self.editor.schema:
             if not attribute.editable or attribute.name in found.changed[row]:
                 continue
             place = self.editor.schema.slices[attribute.name]
-            for i, value in enumerate(self._targets(attribute, pairs, row)):
-                if np.allclose(value, pairs.current[row, place], atol=1e-3):
+            for number, value in enumerate(self._targets(attribute, pairs, row)):
+                if np.all(np.abs(value - pairs.current[row, place]) <= SAME * scales[place]):
                     continue
                 wanted = found.wanted[row].copy()
                 wanted[place] = value
-                options[attribute.name, i] = wanted
+                options.append(((attribute.name, number), wanted))
         return options
 
     def _targets(self, attribute: Attribute, pairs: Pairs, row: int) -> list[Floats]:
+        """Values (width of the attribute,) to which it may be changed."""
         place = self.editor.schema.slices[attribute.name]
         if attribute.kind == "continuous":
             low, high = self.editor.low[attribute.name], self.editor.high[attribute.name]
@@ -179,38 +214,66 @@ class Search:
         """Take back each change, from the first made on, without which the decision still flips."""
         order = [list(names) for names in found.changed]
         for position in range(self.max_attributes):
-            several = [i for i in np.flatnonzero(found.flips) if len(order[i]) > position and len(found.changed[i]) > 1]
-            rows = np.array(several, dtype=np.int64)
+            rows = np.array(
+                [
+                    row
+                    for row in np.flatnonzero(found.flips)
+                    if len(order[row]) > position and len(found.changed[row]) > 1
+                ],
+                dtype=np.int64,
+            )
             if not len(rows):
                 return
+            names = [order[row][position] for row in rows]
             wanted = found.wanted[rows].copy()
-            names = [order[i][position] for i in rows]
             for k, (row, name) in enumerate(zip(rows, names, strict=True)):
                 place = self.editor.schema.slices[name]
                 wanted[k, place] = pairs.current[row, place]
-            codes = self._edit(pairs, rows, wanted)
-            scores = self._score(pairs, codes, rows)
-            for k in np.flatnonzero(self._flips(pairs, scores, rows)):
-                row = rows[k]
-                found.wanted[row], found.codes[row], found.scores[row] = wanted[k], codes[k], scores[k]
-                found.changed[row] = [name for name in found.changed[row] if name != names[k]]
+            for k in self._keep_flipping(pairs, found, rows, wanted):
+                found.changed[rows[k]].remove(names[k])
 
     def _shrink(self, pairs: Pairs, found: Found) -> None:
         """Bisect the common part of all continuous changes that still flips."""
-        rows = np.flatnonzero(found.flips)
+        flips = np.flatnonzero(found.flips)
+        moves = self._continuous & (found.wanted[flips] != pairs.current[flips])  # (k, width)
+        rows, moves = flips[moves.any(1)], moves[moves.any(1)]
         if not len(rows):
             return
         full = found.wanted[rows].copy()
-        continuous = np.zeros(full.shape[1], bool)
-        for attribute in self.editor.schema.continuous:
-            continuous[self.editor.schema.slices[attribute.name]] = True
         low, high = np.zeros(len(rows), np.float32), np.ones(len(rows), np.float32)
         for _ in range(BISECTIONS):
             part = (low + high) / 2
-            wanted = np.where(continuous, pairs.current[rows] + part[:, None] * (full - pairs.current[rows]), full)
-            codes = self._edit(pairs, rows, wanted)
-            scores = self._score(pairs, codes, rows)
-            flips = self._flips(pairs, scores, rows)
-            high, low = np.where(flips, part, high), np.where(flips, low, part)
-            for k in np.flatnonzero(flips):
-                found.wanted[rows[k]], found.codes[rows[k]], found.scores[rows[k]] = wanted[k], codes[k], scores[k]
+            between = pairs.current[rows] + part[:, None] * (full - pairs.current[rows])
+            wanted = np.where(moves, self._within_range(between), full)
+            kept = self._keep_flipping(pairs, found, rows, wanted)
+            flipped = np.isin(np.arange(len(rows)), kept)
+            low, high = np.where(flipped, low, part), np.where(flipped, part, high)
+
+    @property
+    def _continuous(self) -> Flags:
+        """Which columns (width,) are continuous."""
+        columns = np.zeros(self.editor.schema.width, bool)
+        for attribute in self.editor.schema.continuous:
+            columns[self.editor.schema.slices[attribute.name]] = True
+        return columns
+
+    def _within_range(self, encoded: Floats) -> Floats:
+        """Encoded attributes (n, width) with the continuous ones inside the observed range.
+
+        A reading may lie outside it, and then part of the way back is outside too.
+        """
+        clipped = encoded.copy()
+        for attribute in self.editor.schema.continuous:
+            place = self.editor.schema.slices[attribute.name]
+            low, high = self.editor.low[attribute.name], self.editor.high[attribute.name]
+            clipped[:, place] = clipped[:, place].clip(low, high)
+        return clipped
+
+    def _keep_flipping(self, pairs: Pairs, found: Found, rows: Rows, wanted: Floats) -> Rows:
+        """Put changes (k, width) in place of those of rows (k,) where they flip too; which ones of the k."""
+        codes = self._edit(pairs, rows, wanted)
+        scores = self._scores(pairs, codes, rows)
+        kept = np.flatnonzero(self._flips(pairs, scores, rows))
+        put = rows[kept]
+        found.wanted[put], found.codes[put], found.scores[put] = wanted[kept], codes[kept], scores[kept]
+        return kept

@@ -1,33 +1,47 @@
-"""What decoded images are worth to f: attacks of type I and II, reconstructions, and the spread of the samples.
+"""What decoded images are worth to f: attacks of type I and II, reconstructions, the spread of the samples.
 
-Type I: a decoded sample x̂ ~ p(x given z) is compared with the image that z came from; type II: with the other images of
-that person (Mai et al., TPAMI 2019). One sample for each z, the first drawn. τ is the real one. Each rate is also given
-for G alone, x̂ = G(E(x)), since that bounds what T can reach.
+Type I: a decoded sample x̂ ~ p(x given z) is compared with the image that z came from; type II: with the
+other images of that person (Mai et al., TPAMI 2019). One sample for each z, the first drawn. τ is the real
+one. Each rate is also given for G alone, x̂ = G(E(x)), since that bounds what T can reach.
 """
 
+import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 
 from attribute_recovery.attributes.heads import AttributeEstimator, load_heads
 from attribute_recovery.config import Compute, DecoderSection
 from attribute_recovery.dataset.attributes import AttributeSchema
-from attribute_recovery.dataset.store import open_array, read_images, read_table, write_array
-from attribute_recovery.decoder.decoder import Decoder, load_decoder
+from attribute_recovery.dataset.store import (
+    read_array,
+    read_images,
+    read_table,
+    write_array,
+    write_json,
+    write_table,
+)
+from attribute_recovery.decoder.decoder import Decoder, check_origin, load_decoder
 from attribute_recovery.decoder.train import embed_codes
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.recognizer.load import load_recognizer
 from attribute_recovery.report.figures import save_image_grid
-from attribute_recovery.statistics.bootstrap import identity_mean_interval, pair_ratio_interval
-from attribute_recovery.statistics.quality import covered_by_interval, crps_population, crps_samples, crps_skill
+from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval, pair_ratio_interval
+from attribute_recovery.statistics.quality import (
+    covered_by_interval,
+    crps_population,
+    crps_samples,
+    crps_skill,
+)
 from attribute_recovery.training.device import chunks, inference_dtype, prepare_torch
-from attribute_recovery.training.weights import write_card
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -43,7 +57,7 @@ class AttackRates:
 
     Attributes:
         type_1: share accepted as the image they came from.
-        type_2: share of pairs with other images of the person that are accepted.
+        type_2: share of pairs with other images of the person that are accepted; NaN where nobody has two.
         real: the same for the image itself.
         cosine: mean cosine of the decoded image's embedding with the one it came from.
     """
@@ -62,46 +76,64 @@ def other_images(identities: npt.NDArray[np.object_]) -> tuple[Rows, Rows]:
     return first, second
 
 
-def attack_rates(decoded: Floats, real: Floats, identities: npt.NDArray[np.object_], tau: float) -> AttackRates:
+def attack_rates(
+    decoded: Floats, real: Floats, identities: npt.NDArray[np.object_], tau: float
+) -> AttackRates:
     """Rates of decoded images' embeddings (n, d) against the real ones (n, d) that they came from."""
     cosine = (decoded * real).sum(1)
     first, second = other_images(identities)
     return AttackRates(
         type_1=float((cosine >= tau).mean()),
-        type_2=float(((decoded[first] * real[second]).sum(1) >= tau).mean()),
-        real=float(((real[first] * real[second]).sum(1) >= tau).mean()),
+        type_2=_share((decoded[first] * real[second]).sum(1) >= tau),
+        real=_share((real[first] * real[second]).sum(1) >= tau),
         cosine=float(cosine.mean()),
     )
 
 
-def readings(decoder: Decoder, estimator: AttributeEstimator, codes: Floats, seed: int, *, batch_size: int = 128) -> Floats:
-    """What the heads read in decoded samples: (n, samples, width) of codes (n, samples, code_size).
+def _share(flags: npt.NDArray[np.bool_]) -> float:
+    return float(flags.mean()) if len(flags) else math.nan
 
-    A continuous attribute is one draw from its p(a given x) in its unit, a discrete one its class probabilities (all
-    classes, so width is not the schema's).
+
+def readings(
+    decoder: Decoder, estimator: AttributeEstimator, codes: Floats, seed: int, *, batch_size: int = 128
+) -> Floats:
+    """What the heads read in decoded samples.
+
+    A continuous attribute is one draw from its p(a given x) in its unit, a discrete one its class
+    probabilities (all classes, so width is not the schema's).
+
+    Args:
+        decoder: its G decodes.
+        estimator: the heads.
+        codes: (n, samples, code_size).
+        seed: of the draws.
+        batch_size: images at once; results do not depend on it.
+
+    Returns:
+        float32 (n, samples, width), columns by `reading_slices`.
     """
     n, n_samples, size = codes.shape
     flat = codes.reshape(-1, size)
-    rng = np.random.default_rng([seed, 5])
-    parts = []
+    places = reading_slices(estimator.schema)
+    noise = np.random.default_rng([seed, 5]).standard_normal(
+        (len(flat), len(estimator.schema.continuous)), dtype=np.float32
+    )
+    read = np.empty((len(flat), max(place.stop for place in places.values())), np.float32)
     for number, part in enumerate(chunks(len(flat), batch_size)):
         with torch.no_grad():
             found = estimator.estimate(decoder.generator.decode(torch.from_numpy(flat[part])))
-        columns = []
-        for attribute in estimator.schema:
-            if attribute.is_discrete:
-                columns.append(found.probabilities[attribute.name])
-            else:
-                noise = rng.standard_normal(len(flat[part]), dtype=np.float32)
-                columns.append((found.mean[attribute.name] + found.sd[attribute.name] * noise)[:, None])
-        parts.append(np.concatenate(columns, axis=1))
+        for attribute in estimator.schema.discrete:
+            read[part, places[attribute.name]] = found.probabilities[attribute.name]
+        for i, attribute in enumerate(estimator.schema.continuous):
+            drawn = found.mean[attribute.name] + found.sd[attribute.name] * noise[part, i]
+            read[part, places[attribute.name]] = drawn[:, None]
         if number % 50 == 49:
             print(f"decoder: read {part.stop} of {len(flat)} decoded samples", flush=True)
-    return np.concatenate(parts).reshape(n, n_samples, -1)
+    return read.reshape(n, n_samples, -1)
 
 
 def reading_slices(schema: AttributeSchema) -> dict[str, slice]:
-    """Columns of `readings` by attribute: one for a continuous attribute, one a class for a discrete one."""
+    """Columns of `readings` by attribute: one for a continuous attribute, one a class otherwise."""
     places, start = {}, 0
     for attribute in schema:
         width = max(1, attribute.n_classes)
@@ -119,9 +151,23 @@ def spread(
     n_boot: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Coverage of the samples' central 90 % intervals and skill of their distribution, for continuous attributes.
+    """Coverage of the samples' central 90 % intervals and their skill, for continuous attributes.
 
-    Skill is 1 − CRPS / CRPS of the marginal, the attribute's values in the split `train`.
+    Args:
+        schema: the attributes.
+        read: what was read in the samples of n embeddings, (n, samples, width), see `readings`.
+        truth: true values by attribute, (n,) each.
+        marginal: values of the population by attribute, of the split `train`.
+        identities: (n,).
+        n_boot: replicates of the intervals.
+        seed: of the intervals.
+
+    Returns:
+        `coverage_90`, `coverage_90_interval` and `crps_skill`, by attribute; skill is 1 − CRPS / CRPS of the
+        marginal, None for an attribute without any variance.
+
+    Raises:
+        ValueError: as the statistics that it calls; among others there are fewer than 19 samples.
     """
     places = reading_slices(schema)
     coverage, skill, intervals = {}, {}, {}
@@ -132,9 +178,10 @@ def spread(
         covered = covered_by_interval(samples, true, 0.9).astype(np.float64)
         interval = identity_mean_interval(covered, identities, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
         coverage[name] = float(covered.mean())
-        intervals[name] = [interval.low, interval.high]
+        intervals[name] = _ends(interval)
         own = crps_samples(samples, true).mean()
-        skill[name] = float(crps_skill(own, crps_population(np.asarray(marginal[name], dtype=np.float64), true).mean()))
+        reference = crps_population(np.asarray(marginal[name], dtype=np.float64), true).mean()
+        skill[name] = defined(crps_skill(own, reference))
     return {"coverage_90": coverage, "coverage_90_interval": intervals, "crps_skill": skill}
 
 
@@ -163,57 +210,100 @@ def sample_and_attack(
     metrics: Path,
     figure: Path,
 ) -> dict[str, Any]:
-    """Write samples of p(w given z) for calibration and test, what the heads read in them, and the attacks' rates."""
+    """Write samples of p(w given z), what heads read in them, and the attacks' rates; the entry of the stage.
+
+    Args:
+        settings: number of samples.
+        seed: of samples, draws and intervals.
+        n_boot: replicates of the intervals.
+        compute: threads, device, precision of G and heads.
+        images: bcolz array, uint8 (n, side, side, 3), read.
+        table: images.parquet, read.
+        codes: of all images, bcolz array float32 (n, code_size), read.
+        shards: folder of embeddings, read.
+        threshold: JSON of a `Threshold`, read.
+        generator_weights: read.
+        generator_card: read.
+        heads_weights: read.
+        heads_card: read.
+        recognizer_weights: read.
+        recognizer_card: read.
+        transformer_weights: read.
+        transformer_card: read.
+        samples: bcolz array float32 (m, samples, code_size), written; of all images of `test` and some of
+            `calibration`.
+        samples_read: bcolz array float32 (m, samples, width), written, see `readings`.
+        samples_table: Parquet, image_id, identity and split of row i, written.
+        metrics: JSON of what is returned, written.
+        figure: PNG of some people, written.
+
+    Returns:
+        The attacks' rates and the samples' spread on the split `test`; None for what is not defined.
+
+    Raises:
+        ValueError: a file is missing or damaged, or two of them do not fit each other.
+    """
     device = prepare_torch(compute)
     dtype = inference_dtype(compute)
+    check_origin(transformer_card, generator_weights=generator_weights, recognizer_weights=recognizer_weights)
     generator = load_generator(generator_weights, generator_card, device, dtype)
     recognizer = load_recognizer(recognizer_weights, recognizer_card, device)
     estimator = load_heads(heads_weights, heads_card, device, dtype)
     decoder = load_decoder(transformer_weights, transformer_card, generator)
     rows = read_table(table)
-    chosen = _sampled_rows(rows["split"].to_numpy(), seed)
-    embeddings = read_embeddings(shards, rows.iloc[chosen])
+    chosen = sampled_rows(rows["split"].to_numpy(object), seed)
+    listed = rows.iloc[chosen].reset_index(drop=True)
+    embeddings = read_embeddings(shards, listed)
     found = decoder.sample(embeddings, settings.samples, seed)
     read = readings(decoder, estimator, found, seed)
     write_array(samples, iter([found]), found.shape[1:], np.dtype(np.float32), len(found))
     write_array(samples_read, iter([read]), read.shape[1:], np.dtype(np.float32), len(read))
-    listed = rows.iloc[chosen][["image_id", "identity", "split"]].reset_index(drop=True)
-    listed.to_parquet(samples_table)
+    write_table(listed[["image_id", "identity", "split"]], samples_table)
 
     test = np.flatnonzero(listed["split"] == "test")
-    tau = float(read_threshold(threshold))
-    people = listed["identity"].to_numpy()[test]
-    real = embeddings[test]
-    attacked = embed_codes(generator, recognizer, found[test, 0])
-    own_codes = open_array(codes)[:][chosen[test]]
-    rebuilt = embed_codes(generator, recognizer, own_codes)
-    values = _attack_metrics(attacked, rebuilt, real, people, tau, n_boot, seed)
-    schema = estimator.schema
-    truth = schema.from_table(rows.iloc[chosen[test]])
-    marginal = schema.from_table(rows[rows["split"] == "train"])
-    values |= spread(schema, read[test], truth, marginal, people, n_boot, seed)
-    values |= {"n_images": len(test), "n_identities": len(set(people)), "split": "test", "samples": settings.samples}
-    write_card(metrics, values)
+    own_codes = read_array(codes, chosen[test])
+    values = attack_metrics(
+        embed_codes(generator, recognizer, found[test, 0]),
+        embed_codes(generator, recognizer, own_codes),
+        embeddings[test],
+        listed["identity"].to_numpy(object)[test],
+        read_threshold(threshold),
+        n_boot,
+        seed,
+    )
+    values |= _spread_of_table(estimator.schema, rows, listed.iloc[test], read[test], n_boot, seed)
+    values |= {"samples": settings.samples, "split": "test"}
+    write_json(values, metrics)
+    people = listed["identity"].to_numpy(object)[test]
     _draw(images, chosen[test], people, found[test], own_codes, decoder, figure)
     return values
 
 
+def _spread_of_table(
+    schema: AttributeSchema, rows: pd.DataFrame, tested: pd.DataFrame, read: Floats, n_boot: int, seed: int
+) -> dict[str, Any]:
+    """`spread` with truth and population from the images table, and the counts that it stands on."""
+    truth = schema.from_table(tested)
+    marginal = schema.from_table(rows[rows["split"] == "train"])
+    people = tested["identity"].to_numpy(object)
+    counts = {"n_images": len(tested), "n_identities": len(set(people))}
+    return spread(schema, read, truth, marginal, people, n_boot, seed) | counts
+
+
 def read_threshold(path: Path) -> float:
     """τ as the rates stage fixed it."""
-    import json
-
     return float(json.loads(path.read_text())["value"])
 
 
-def _sampled_rows(split: npt.NDArray[np.object_], seed: int) -> Rows:
-    """All rows of `test`, and of `calibration` a seeded choice, in the table's order."""
+def sampled_rows(split: npt.NDArray[np.object_], seed: int) -> Rows:
+    """Rows of `calibration`, a seeded choice where there are many, then all rows of `test`; each in order."""
     held = np.flatnonzero(split == "calibration")
     if len(held) > CALIBRATION_IMAGES:
         held = np.sort(np.random.default_rng([seed, 3]).choice(held, CALIBRATION_IMAGES, replace=False))
     return np.concatenate([held, np.flatnonzero(split == "test")])
 
 
-def _attack_metrics(
+def attack_metrics(
     attacked: Floats,
     rebuilt: Floats,
     real: Floats,
@@ -222,26 +312,64 @@ def _attack_metrics(
     n_boot: int,
     seed: int,
 ) -> dict[str, Any]:
+    """Rates of both attacks, and of the reconstructions that bound them.
+
+    Args:
+        attacked: embeddings of decoded samples, (n, d).
+        rebuilt: embeddings of the images' reconstructions G(E(x)), (n, d).
+        real: embeddings of the images, (n, d).
+        people: identities, (n,).
+        tau: the threshold.
+        n_boot: replicates of the intervals.
+        seed: of the intervals.
+
+    Returns:
+        The metrics of `sample_and_attack`; None for a ratio or an end of an interval that is not defined.
+
+    Raises:
+        ValueError: there are fewer than 2 identities.
+    """
     rates, bound = attack_rates(attacked, real, people, tau), attack_rates(rebuilt, real, people, tau)
-    first, second = other_images(people)
-    hits = ((attacked[first] * real[second]).sum(1) >= tau).astype(np.float64)
-    base = ((real[first] * real[second]).sum(1) >= tau).astype(np.float64)
-    ratio = pair_ratio_interval(hits, base, people[first], people[second], n_boot=n_boot, seed=seed)
     accepted = ((attacked * real).sum(1) >= tau).astype(np.float64)
     type_1 = identity_mean_interval(accepted, people, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
     return {
         "type_1_tar": rates.type_1,
-        "type_1_tar_interval": [type_1.low, type_1.high],
-        "type_2_tar": rates.type_2,
-        "type_2_tar_ratio": rates.type_2 / rates.real if rates.real else 0.0,
-        "type_2_tar_ratio_interval": [ratio.low, ratio.high],
-        "real_tar": rates.real,
+        "type_1_tar_interval": _ends(type_1),
+        "type_2_tar": defined(rates.type_2),
+        "type_2_tar_ratio": _ratio(rates),
+        "type_2_tar_ratio_interval": _ratio_ends(attacked, real, people, tau, n_boot, seed),
+        "real_tar": defined(rates.real),
         "sample_cosine": rates.cosine,
         "reconstruction_type_1_tar": bound.type_1,
-        "reconstruction_tar_ratio": bound.type_2 / bound.real if bound.real else 0.0,
+        "reconstruction_tar_ratio": _ratio(bound),
+        "reconstruction_tar_ratio_interval": _ratio_ends(rebuilt, real, people, tau, n_boot, seed),
         "reconstruction_cosine": bound.cosine,
         "threshold": tau,
     }
+
+
+def _ratio(rates: AttackRates) -> float | None:
+    return defined(rates.type_2 / rates.real) if rates.real else None
+
+
+def _ratio_ends(
+    decoded: Floats, real: Floats, people: npt.NDArray[np.object_], tau: float, n_boot: int, seed: int
+) -> list[float | None]:
+    first, second = other_images(people)
+    if not len(first):
+        return [None, None]
+    hits = (decoded[first] * real[second]).sum(1) >= tau
+    base = (real[first] * real[second]).sum(1) >= tau
+    return _ends(pair_ratio_interval(hits, base, people[first], people[second], n_boot=n_boot, seed=seed))
+
+
+def _ends(interval: Interval) -> list[float | None]:
+    return [defined(interval.low), defined(interval.high)]
+
+
+def defined(value: float) -> float | None:
+    """The value, or None where it is not finite, for which JSON has no word."""
+    return float(value) if math.isfinite(value) else None
 
 
 def _draw(
@@ -257,4 +385,5 @@ def _draw(
     shown = [read_images(images, rows[first_of_each]), reconstruct(decoder.generator, codes[first_of_each])]
     shown += [reconstruct(decoder.generator, samples[first_of_each, j]) for j in range(4)]
     titles = ["x", "G(E(x))", *(f"sample {j + 1}" for j in range(4))]
-    save_image_grid(shown, figure, row_titles=titles, title="Images decoded from embeddings alone: x̂ ~ p(x given z)")
+    title = "Images decoded from embeddings alone: x̂ ~ p(x given z)"
+    save_image_grid(shown, figure, row_titles=titles, title=title)

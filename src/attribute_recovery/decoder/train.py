@@ -1,8 +1,8 @@
 """Training of T on pairs of code and embedding.
 
-The pairs are (E(x), f(x)) of the split `train`. Besides, after each round the codes that T draws for these embeddings
-are decoded and embedded again: (w, f(G(w))) is a true pair however good T was when it drew w, so T learns from its own
-errors what its images really embed as. Only forward passes of f are needed.
+The pairs are (E(x), f(x)) of the split `train`. Besides, after each round the codes that T draws for these
+embeddings are decoded and embedded again: (w, f(G(w))) is a true pair however good T was when it drew w, so T
+learns from its own errors what its images really embed as. Only forward passes of f are needed.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from attribute_recovery.config import Compute, DecoderSection
-from attribute_recovery.dataset.store import open_array, read_table, rows_of
+from attribute_recovery.dataset.store import read_array, read_table, rows_of
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.decoder.transformer import LatentTransformer, disturbed, flow_loss
 from attribute_recovery.embeddings.store import read_embeddings
@@ -27,7 +27,8 @@ from attribute_recovery.training.weights import save_weights, write_card
 
 Floats = npt.NDArray[np.float32]
 
-# Parts of the training after which codes are drawn, decoded and embedded; the weights start anew from there.
+# Parts of the training after which codes are drawn, decoded and embedded. The weights go on from there, the
+# optimiser starts anew.
 ROUNDS = (0.3, 0.6)
 
 
@@ -41,7 +42,21 @@ def fit_transformer(
     *,
     checkpoint: Path | None = None,
 ) -> None:
-    """Train T in place on pairs (n, code_size), (n, d), and on drawn pairs where there are any."""
+    """Train T in place on pairs (n, code_size), (n, d), and on drawn pairs where there are any.
+
+    Args:
+        network: T.
+        codes: (n, code_size).
+        embeddings: theirs, (n, d).
+        drawn: codes and embeddings of drawn pairs, (m, code_size) and (m, d); a share of `decoded_share` of
+            each batch comes from them.
+        settings: batch size, shares and noise.
+        loop: of the optimisation.
+        checkpoint: see `training.loop.train`.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
     real = (torch.from_numpy(codes), torch.from_numpy(embeddings))
     made = None if drawn is None else (torch.from_numpy(drawn[0]), torch.from_numpy(drawn[1]))
     n_made = 0 if made is None else round(settings.batch_size * settings.decoded_share)
@@ -61,13 +76,27 @@ def fit_transformer(
     train(network, losses, loop, label="latent transformer", checkpoint=checkpoint)
 
 
-def embed_codes(generator: LoadedGenerator, recognizer: Recognizer, codes: Floats, *, batch_size: int = 128) -> Floats:
+def embed_codes(
+    generator: LoadedGenerator, recognizer: Recognizer, codes: Floats, *, batch_size: int = 128
+) -> Floats:
     """f(G(w)) of codes (n, code_size): embeddings (n, d) in the recognizer's own precision."""
-    parts = []
+    result = np.empty((len(codes), recognizer.embedding_size), np.float32)
     with torch.no_grad():
         for part in chunks(len(codes), batch_size):
-            parts.append(recognizer.embed(generator.decode(torch.from_numpy(codes[part]))).cpu().numpy())
-    return np.concatenate(parts)
+            images = generator.decode(torch.from_numpy(codes[part]))
+            result[part] = recognizer.embed(images).cpu().numpy()
+    return result
+
+
+def drawn_pairs(
+    decoder: Decoder, recognizer: Recognizer, embeddings: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """True pairs (w, f(G(w))), (n, code_size) and (n, d), of one code w ~ p(w given z) for each z, (n, d)."""
+    codes = np.empty((len(embeddings), decoder.transformer.code_size), np.float32)
+    for part in chunks(len(embeddings), 1024):
+        noise = torch.from_numpy(rng.standard_normal(codes[part].shape, dtype=np.float32))
+        codes[part] = decoder.codes(torch.from_numpy(embeddings[part]), noise).cpu().numpy()
+    return codes, embed_codes(decoder.generator, recognizer, codes)
 
 
 def train_transformer(
@@ -81,11 +110,31 @@ def train_transformer(
     *,
     checkpoint: Path | None = None,
 ) -> LatentTransformer:
-    """T from codes E(x) (n, code_size) and embeddings f(x) (n, d), in rounds of equal settings and growing knowledge."""
+    """T from codes E(x) and embeddings f(x), in rounds of equal settings and growing knowledge.
+
+    Args:
+        codes: (n, code_size).
+        embeddings: (n, d), unit length.
+        generator: decodes what T draws after a round.
+        recognizer: embeds that.
+        settings: of T and its training.
+        seed: of weights, batches and noise.
+        precision: of the training, see `training.loop.LoopSettings`.
+        checkpoint: each round keeps a file of its own beside this one, see `round_checkpoint`; an interrupted
+            training that starts again goes on in the round in which it was.
+
+    Returns:
+        T with averaged weights, in evaluation mode.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
     torch.manual_seed(seed)
     network = LatentTransformer(codes.shape[1], embeddings.shape[1], settings.hidden, settings.blocks)
+    spread = codes.std(0)
     network.code_mean.copy_(torch.from_numpy(codes.mean(0)))
-    network.code_scale.copy_(torch.from_numpy(codes.std(0)))
+    network.code_scale.copy_(torch.from_numpy(np.where(spread > 1e-6, spread, 1)))  # a dead component stays
+    decoder = Decoder(network, generator, settings.sampling_steps, generator.device)
     ends = [*(part for part in ROUNDS if settings.decoded_share > 0), 1.0]
     drawn: tuple[Floats, Floats] | None = None
     for number, (begin, end) in enumerate(zip([0.0, *ends[:-1]], ends, strict=True)):
@@ -98,21 +147,23 @@ def train_transformer(
             device=generator.device.type,
             seed=seed + number,
         )
-        of_round = None if checkpoint is None else checkpoint.with_suffix(f".round{number}.safetensors")
+        of_round = None if checkpoint is None else round_checkpoint(checkpoint, number)
         fit_transformer(network, codes, embeddings, drawn, settings, loop, checkpoint=of_round)
         if end < 1.0:
             print(f"latent transformer: decoding and embedding {len(codes)} drawn codes", flush=True)
-            decoder = Decoder(network, generator, settings.sampling_steps, generator.device)
-            noise = np.random.default_rng([seed, number]).standard_normal(codes.shape, dtype=np.float32)
-            found = np.concatenate(
-                [
-                    decoder.codes(torch.from_numpy(embeddings[part]), torch.from_numpy(noise[part])).cpu().numpy()
-                    for part in chunks(len(codes), 1024)
-                ]
-            )
-            made = (found, embed_codes(generator, recognizer, found))
-            drawn = made if drawn is None else (np.concatenate([drawn[0], made[0]]), np.concatenate([drawn[1], made[1]]))
+            rng = np.random.default_rng([seed, 78, number])
+            made = drawn_pairs(decoder, recognizer, embeddings, rng)
+            drawn = made if drawn is None else _joined(drawn, made)
     return network
+
+
+def _joined(first: tuple[Floats, Floats], second: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
+
+
+def round_checkpoint(checkpoint: Path, number: int) -> Path:
+    """Where a round of the training keeps its state."""
+    return checkpoint.with_suffix(f".round{number}.safetensors")
 
 
 def train_decoder(
@@ -131,7 +182,29 @@ def train_decoder(
     card: Path,
     checkpoint: Path,
 ) -> dict[str, Any]:
-    """Write T's weights and card, trained on the split `train`."""
+    """Write T's weights and card, trained on the split `train`; the entry of the stage.
+
+    Args:
+        settings: of T and its training.
+        seed: of weights, batches and noise.
+        compute: threads, device, precision of the training.
+        table: images.parquet, read.
+        codes: of all images, bcolz array float32 (n, code_size), read.
+        shards: folder of embeddings, read.
+        generator_weights: read.
+        generator_card: read.
+        recognizer_weights: read.
+        recognizer_card: read.
+        weights: safetensors file of T, written.
+        card: its card, written.
+        checkpoint: where an interrupted training goes on from; gone afterwards.
+
+    Returns:
+        Metrics: `pairs`, those of images that T was trained on.
+
+    Raises:
+        ValueError: a file is missing or damaged, or two of them do not fit each other.
+    """
     device = prepare_torch(compute)
     generator = load_generator(generator_weights, generator_card, device, inference_dtype(compute))
     recognizer = load_recognizer(recognizer_weights, recognizer_card, device)
@@ -139,7 +212,7 @@ def train_decoder(
     fitted = rows_of(rows, "train")
     embeddings = read_embeddings(shards, rows.iloc[fitted])
     network = train_transformer(
-        open_array(codes)[:][fitted],
+        read_array(codes, fitted),
         embeddings,
         generator,
         recognizer,
@@ -161,6 +234,6 @@ def train_decoder(
             "generator_sha256": sha256_file(generator_weights),
         },
     )
-    for path in checkpoint.parent.glob(f"{checkpoint.stem}.round*.safetensors"):
-        path.unlink()
+    for number in range(len(ROUNDS) + 1):
+        round_checkpoint(checkpoint, number).unlink(missing_ok=True)
     return {"pairs": len(fitted)}

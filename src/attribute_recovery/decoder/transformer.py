@@ -1,8 +1,8 @@
 """T: the conditional distribution of codes given an embedding, p(w given z), by flow matching.
 
-Lipman et al., ICLR 2023, with the straight path w_t = (1 − t) ε + t w, ε standard normal, whose velocity is w − ε. T
-regresses it from (w_t, t, z); integrating from t = 0 to 1 turns noise into a code. The reference's deterministic encoder
-is the special case of one point.
+Lipman et al., ICLR 2023, with the straight path w_t = (1 − t) ε + t w, ε standard normal, whose velocity is
+w − ε. T regresses it from (w_t, t, z); integrating from t = 0 to 1 turns noise into a code. The reference's
+deterministic encoder is the special case of one point.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class ConditionedBlock(nn.Module):
-    """Residual block whose normalised input the condition scales, shifts and gates (Peebles & Xie, ICCV 2023)."""
+    """Residual block whose normalised input a condition scales, shifts, gates (Peebles & Xie, ICCV 2023)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class LatentTransformer(nn.Module):
         self.register_buffer("code_scale", torch.ones(code_size))
 
     def forward(self, point: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
-        """Velocities (n, code_size) at standardised points (n, code_size), times (n,) in [0, 1], embeddings (n, d)."""
+        """Velocities (n, code_size) at standardised points (n, code_size), times (n,), embeddings (n, d)."""
         scaled = embedding * math.sqrt(self.embedding_size)  # components of about unit variance
         condition = self.condition(self.time(_waves(time)) + self.embedding(scaled))
         value = self.code(point)
@@ -77,6 +77,9 @@ class LatentTransformer(nn.Module):
             embedding: (n, d), unit length.
             noise: standard normal (n, code_size).
             steps: of equal length from t = 0 to 1.
+
+        Returns:
+            (n, code_size), in the codes' own scale.
         """
         point, length = noise, 1.0 / steps
         for i in range(steps):
@@ -84,23 +87,25 @@ class LatentTransformer(nn.Module):
             first = self(point, time, embedding)
             second = self(point + length * first, time + length, embedding)
             point = point + 0.5 * length * (first + second)
-        return point * self.code_scale + self.code_mean
+        code: Tensor = point * self.code_scale + self.code_mean
+        return code
 
 
 def _waves(time: Tensor) -> Tensor:
-    """Sinusoids of time (n,) at 32 frequencies from 1 to 1,000 turns, (n, 64)."""
-    frequencies = 2 * math.pi * torch.logspace(0, 3, 32, device=time.device) / 10
+    """Sinusoids of time (n,) at 32 frequencies from 0.1 to 100 turns, (n, 64)."""
+    frequencies = 2 * math.pi * torch.logspace(-1, 2, 32, device=time.device)
     angles = time[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 
 def flow_loss(network: LatentTransformer, code: Tensor, embedding: Tensor) -> Tensor:
-    """Flow-matching loss: mean squared error of the velocity at a uniform time, codes (n, code_size)."""
+    """Flow-matching loss of codes (n, code_size): mean squared error of the velocity at uniform times."""
     target = network.standardise(code)
     noise = torch.randn_like(target)
     time = torch.rand(len(target), device=target.device)
     point = torch.lerp(noise, target, time[:, None])
-    return (network(point, time, embedding).float() - (target - noise)).square().mean()
+    loss: Tensor = (network(point, time, embedding).float() - (target - noise)).square().mean()
+    return loss
 
 
 def disturbed(embedding: Tensor, length: float) -> Tensor:

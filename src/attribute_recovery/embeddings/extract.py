@@ -37,10 +37,11 @@ def extract_embeddings(
         shards: folder, written; it appears whole.
 
     Returns:
-        Metrics: `images`, `embedding_size`, `shards`, and the lowest, median and highest `norm` before normalisation.
+        Metrics: `images`, `embedding_size`, `shards`, and the lowest, median and highest `norm` before
+        normalisation.
 
     Raises:
-        ValueError: weights or card do not fit, or an image has an embedding of length 0 or that is not finite.
+        ValueError: weights or card do not fit, or an embedding's length is 0 or not finite.
     """
     device = prepare_torch(compute)
     recognizer = load_recognizer(weights, card, device)

@@ -1,6 +1,7 @@
 """Scores of pairs of images, by blocks: genuine pairs (one person) and impostor pairs (two people).
 
-All pairs are compared, or, where there are more than a limit, a sample drawn by seed; how many there were is always told.
+All pairs are compared, or, where there are more than a limit, a sample drawn by seed; how many there were is
+always told.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ class Pairs:
 
     Attributes:
         scores: cosines, (n,) float32 in [-1, 1].
-        identity_a: code of the first image's identity, (n,) int64; codes follow the sorted names of all identities.
+        identity_a: code of the first image's identity, (n,) int64; codes follow the sorted names.
         identity_b: of the second image's.
         row_a: row of the first image among the embeddings, (n,) int64.
         row_b: of the second image.
@@ -81,7 +82,13 @@ def impostor_pairs(
 
 
 def nearest_rows(embeddings: Embeddings) -> Ints:
-    """Row of the most similar other image for each image, (n,) int64; the first one where several are.
+    """Row of the most similar other image for each image.
+
+    Args:
+        embeddings: (n, d) float32 of length 1.
+
+    Returns:
+        Rows (n,) int64, of the first one where several are equally similar.
 
     Raises:
         ValueError: there are fewer than 2 embeddings.
@@ -166,5 +173,7 @@ def _checked(embeddings: Embeddings, identities: npt.ArrayLike, limit: int) -> I
         raise ValueError(f"embeddings: row {off[0]} has length {lengths[off[0]]:g}, allowed is 1")
     names = np.asarray(identities)
     if names.shape != (len(embeddings),):
-        raise ValueError(f"identities: found shape {names.shape} for {len(embeddings)} embeddings, allowed is (n,)")
+        raise ValueError(
+            f"identities: found shape {names.shape} for {len(embeddings)} embeddings, allowed is (n,)"
+        )
     return np.unique(names, return_inverse=True)[1].astype(np.int64)

@@ -1,4 +1,4 @@
-"""How well a recognizer tells people apart: τ from the split `calibration`, error rates on the split `test`."""
+"""How well a recognizer tells people apart: τ from the split `calibration`, rates on the split `test`."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ Names = npt.NDArray[np.str_]
 
 @dataclass(frozen=True)
 class SplitPairs:
-    """A split's images and their pairs: embeddings (n, d), identities (n,), all pairs or a told sample of them."""
+    """A split's images and their pairs: embeddings (n, d), identities (n,), genuine and impostor pairs."""
 
     embeddings: Embeddings
     identities: Names
@@ -59,10 +59,10 @@ def measure_rates(
         metrics: JSON of what is returned, written.
 
     Returns:
-        `tar_at_target_fmr` and `fmr_at_threshold` on `test` at the threshold from `calibration`, and `rank_1`, each
-        with "<key>_interval" [low, high] at 95 %, identities resampled; `target_fmr`, `used_fmr` (the target, or the
-        smallest that the calibration identities can bear), `threshold`, `eer`, mean scores, counts of identities,
-        images and pairs, `split`.
+        `tar_at_target_fmr` and `fmr_at_threshold` on `test` at the threshold from `calibration`, and
+        `rank_1`, each with "<key>_interval" [low, high] at 95 %, identities resampled; `target_fmr`,
+        `used_fmr` (the target, or the smallest that the calibration identities can bear), `threshold`, `eer`,
+        mean scores, counts of identities, images and pairs, `split`.
 
     Raises:
         ValueError: a split has fewer than 2 identities or nobody with two images, or an embedding is missing.
@@ -99,8 +99,8 @@ def split_pairs(images: pd.DataFrame, shards: Path, split: str, seed: int) -> Sp
     people, counts = np.unique(identities, return_counts=True)
     if len(people) < 2 or counts.max() < 2:
         raise ValueError(
-            f"split {split}: found {len(people)} identities with at most {counts.max(initial=0)} images each; "
-            "rates need at least 2 identities, and one of them with 2 images"
+            f"split {split}: found {len(people)} identities with at most {counts.max(initial=0)} images "
+            "each; rates need at least 2 identities, and one of them with 2 images"
         )
     embeddings = read_embeddings(shards, rows)
     genuine = genuine_pairs(embeddings, identities, seed=seed)
@@ -108,7 +108,7 @@ def split_pairs(images: pd.DataFrame, shards: Path, split: str, seed: int) -> Sp
 
 
 def threshold_of(calibration: SplitPairs, target_fmr: float) -> Threshold:
-    """The threshold at which impostors of the split pass at most at the target rate, or at the smallest claimable one."""
+    """Where impostors of the split pass at most at the target rate, or at the smallest claimable one."""
     pairs = calibration.impostor
     people = calibration.n_identities
     low, high = np.minimum(pairs.identity_a, pairs.identity_b), np.maximum(pairs.identity_a, pairs.identity_b)
@@ -149,7 +149,7 @@ def _accepted(pairs: Pairs, tau: float, seed: int, n_boot: int) -> Interval:
 
 
 def _rank_1(test: SplitPairs, seed: int, n_boot: int) -> Interval:
-    """Share of images whose nearest other image shows the same person, over those that have one of the same person."""
+    """Share of images whose nearest other image shows the same person, over people with several images."""
     _, codes, counts = np.unique(test.identities, return_inverse=True, return_counts=True)
     findable = counts[codes] > 1
     hits = codes[nearest_rows(test.embeddings)] == codes

@@ -1,7 +1,8 @@
-"""Embeddings on disk, in shards: which shard an image lies in depends on its image_id and the number of shards alone.
+"""Embeddings on disk, in shards.
 
-One new image touches one shard. `shard-0000.bcolz` is float32 (rows, d), each row of length 1, with one writer;
-`shard-0000.parquet` has `image_id` and `norm`, the length before normalisation, row i for row i.
+An image's shard depends on its image_id and the number of shards alone, so one new image touches one shard.
+`shard-0000.bcolz` is float32 (rows, d), each row of length 1, with one writer; `shard-0000.parquet` has
+`image_id` and `norm`, the length before normalisation, row i for row i.
 """
 
 import zlib
@@ -21,7 +22,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard: image_ids (n,), embeddings (n, d) float32 of length 1, norms (n,) float32 before normalisation."""
+    """One shard: image_ids (n,), embeddings (n, d) of length 1, their norms (n,) before normalisation."""
 
     image_ids: npt.NDArray[np.object_]
     embeddings: Embeddings
@@ -63,7 +64,9 @@ def write_embeddings(shards: Path, image_ids: Sequence[str], features: npt.Array
     """
     values = np.asarray(features, np.float32)
     if values.ndim != 2 or len(values) != len(image_ids):
-        raise ValueError(f"features: found shape {values.shape} for {len(image_ids)} images, allowed is (n, d)")
+        raise ValueError(
+            f"features: found shape {values.shape} for {len(image_ids)} images, allowed is (n, d)"
+        )
     of_image, names = shard_of(image_ids, count), np.asarray(image_ids, dtype=object)
     for number in range(count):
         mine = of_image == number
@@ -71,7 +74,13 @@ def write_embeddings(shards: Path, image_ids: Sequence[str], features: npt.Array
 
 
 def write_shard(shards: Path, number: int, image_ids: npt.NDArray[np.object_], features: Embeddings) -> None:
-    """Normalise and write one shard: image_ids (n,) and features (n, d) float32, not normalised.
+    """Normalise and write one shard.
+
+    Args:
+        shards: folder, made if it is not there.
+        number: of the shard.
+        image_ids: (n,) texts, all of this shard.
+        features: embeddings before normalisation, (n, d) float32.
 
     Raises:
         ValueError: an embedding has a length that is 0 or not finite; the image is named.
@@ -80,8 +89,8 @@ def write_shard(shards: Path, number: int, image_ids: npt.NDArray[np.object_], f
     wrong = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
     if len(wrong):
         raise ValueError(
-            f"image {image_ids[wrong[0]]!r}: the length of its embedding is {norms[wrong[0]]}, allowed is a finite one "
-            f"above 0 ({len(wrong)} of {len(norms)} embeddings are wrong)"
+            f"image {image_ids[wrong[0]]!r}: the length of its embedding is {norms[wrong[0]]}, allowed is a "
+            f"finite one above 0 ({len(wrong)} of {len(norms)} embeddings are wrong)"
         )
     unit = (features / norms[:, None]).astype(np.float32)
     array, table = _paths(shards, number)
@@ -116,11 +125,18 @@ def read_embeddings(shards: Path, table: pd.DataFrame) -> Embeddings:
             "embed the images again"
         )
     everything: Embeddings = np.concatenate([part.embeddings for part in parts])
-    return everything[places]
+    ordered: Embeddings = everything[places]
+    return ordered
 
 
 def iterate_shards(shards: Path) -> Iterator[Shard]:
     """The shards of a folder one after the other, by number.
+
+    Args:
+        shards: folder of shards.
+
+    Yields:
+        Each shard.
 
     Raises:
         ValueError: there are none, one is missing, or its array and its table do not belong together.

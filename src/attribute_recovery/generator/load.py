@@ -70,7 +70,7 @@ class LoadedGenerator:
         return image.float().clamp(-1, 1)
 
     def encode_images(self, images: Images, *, batch_size: int = 64) -> Codes:
-        """Codes (n, code_size) of images (n, size, size, 3) uint8; results do not depend on the batch size."""
+        """Codes (n, code_size) of images (n, size, size, 3) uint8, whatever the batch size."""
         with torch.no_grad():
             parts = [self.encode(to_tensor(images[part])).cpu() for part in chunks(len(images), batch_size)]
         return torch.cat(parts).numpy()

@@ -1,11 +1,13 @@
 """G and E: a code to an image and back.
 
-Convolutions at full resolution are what costs on a processor, so pixels are folded into channels first (pixel shuffle)
-and nothing is convolved at more than half the image's resolution. The code enters every block of G as a scale and a
-shift of its channels, as in StyleGAN (Karras et al., CVPR 2019) and FiLM (Perez et al., AAAI 2018).
+Convolutions at full resolution are what costs on a processor, so pixels are folded into channels first (pixel
+shuffle) and nothing is convolved at more than half the image's resolution. The code enters every block of G
+as a scale and a shift of its channels, as in StyleGAN (Karras et al., CVPR 2019) and FiLM (Perez et al., AAAI
+2018).
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +37,8 @@ class ModulatedBlock(nn.Module):
         scale, shift = self.style(code)[:, :, None, None].chunk(2, dim=1)
         inner = self.first(nn.functional.leaky_relu(features, 0.2))
         inner = inner * (1 + scale) + shift
-        return features + self.second(nn.functional.leaky_relu(inner, 0.2))
+        result: Tensor = features + self.second(nn.functional.leaky_relu(inner, 0.2))
+        return result
 
 
 class ResidualBlock(nn.Module):
@@ -50,7 +53,8 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features (n, c, h, w) to features of the same shape."""
         inner = self.first(nn.functional.leaky_relu(features, 0.2))
-        return features + self.second(nn.functional.leaky_relu(inner, 0.2))
+        result: Tensor = features + self.second(nn.functional.leaky_relu(inner, 0.2))
+        return result
 
 
 class Generator(nn.Module):
@@ -88,7 +92,7 @@ class Generator(nn.Module):
         for i, stage in enumerate(self.blocks):
             if i:
                 features = nn.functional.pixel_shuffle(self.up[i - 1](features), 2)
-            for block in stage:  # type: ignore[union-attr]
+            for block in cast(nn.ModuleList, stage):
                 features = block(features, style)
         return nn.functional.pixel_shuffle(self.image(nn.functional.leaky_relu(features, 0.2)), 2)
 
@@ -108,12 +112,17 @@ class Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Codes (n, code_size) of images (n, 3, size, size)."""
-        code: Tensor = self.standardise(self.code(self.trunk(image).flatten(1)).float())
+        code: Tensor = self.standardise(self.raw(image))
         return code
+
+    def raw(self, image: Tensor) -> Tensor:
+        """Codes before they are standardised, (n, code_size) float32."""
+        raw: Tensor = self.code(self.trunk(image).flatten(1))
+        return raw.float()
 
 
 class Trunk(nn.Module):
-    """Image (n, 3, size, size) to features (n, channels[-1], 4, 4): fold 2 × 2 pixels, then blocks and folds in turn.
+    """Image (n, 3, size, size) to features (n, channels[-1], 4, 4): a fold of 2 × 2, then blocks and folds.
 
     Args:
         channels: from size/2 down to 4 × 4.
@@ -146,4 +155,6 @@ def _check_stages(size: int, channels: Sequence[int], blocks: Sequence[int]) -> 
         raise ValueError(f"blocks: found {len(blocks)} numbers for {len(channels)} stages of channels")
     expected = 2 ** (len(channels) + 2)
     if size != expected:
-        raise ValueError(f"size: found {size}; {len(channels)} stages of channels make an image of side {expected}")
+        raise ValueError(
+            f"size: found {size}; {len(channels)} stages of channels make an image of side {expected}"
+        )

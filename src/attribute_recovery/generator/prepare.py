@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from attribute_recovery.config import Compute, GeneratorNetwork, GeneratorSection
-from attribute_recovery.dataset.store import open_array, read_table
+from attribute_recovery.dataset.store import open_array, read_images, read_table
 from attribute_recovery.generator.load import CARD_KEYS
 from attribute_recovery.generator.train import train_autoencoder
 from attribute_recovery.training.device import prepare_torch
@@ -42,7 +42,7 @@ def prepare_generator(
         return _shipped(open_array(images).shape[1], weights=weights, card=card)
     device = prepare_torch(compute)
     rows = np.flatnonzero(read_table(table)["split"].isin(TRAINING_SPLITS))
-    pixels = open_array(images)[:][rows]
+    pixels = read_images(images, rows)
     loop = LoopSettings(
         steps=settings.training.steps,
         learning_rate=settings.training.learning_rate,
@@ -86,11 +86,13 @@ def _shipped(image_size: int, *, weights: Path, card: Path) -> dict[str, Any]:
     folder = files(SHIPPED)
     with as_file(folder / "world64.safetensors") as source, as_file(folder / "world64.json") as source_card:
         if not source.exists():
-            raise ValueError("generator.source: found shipped, but no weights are in the package; allowed is train")
+            raise ValueError(
+                "generator.source: found shipped, but no weights are in the package; allowed is train"
+            )
         values = read_card(source_card, CARD_KEYS)
         if values["image_size"] != image_size:
             raise ValueError(
-                f"generator.source: found shipped, whose images have a side of {values['image_size']} pixels, "
+                f"generator.source: found shipped, whose images have a side of {values['image_size']}, "
                 f"but the data set's have {image_size}; allowed is train"
             )
         shutil.copyfile(source, weights)

@@ -1,4 +1,7 @@
-"""How good G and E are, by pixels: octave band power, sharpness, error. How good for f is measured in `decoder.attacks`."""
+"""How good G and E are, by pixels: octave band power, sharpness, error.
+
+How good for f is measured in `decoder.attacks`.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -23,8 +26,8 @@ BATCH = 64
 def band_power(image: Tensor) -> Tensor:
     """Power of grayscale images' Fourier spectra by octave, (bands,), from the coarsest to the finest.
 
-    Band b holds spatial frequencies from 2^b to 2^(b+1) cycles an image, in each direction's Euclidean norm, up to half
-    the sampling rate; the mean over images (n, 3, size, size) of the summed squared magnitudes.
+    Band b holds spatial frequencies from 2^b to 2^(b+1) cycles an image, in each direction's Euclidean norm,
+    up to half the sampling rate; the mean over images (n, 3, size, size) of the summed squared magnitudes.
     """
     gray = image.mean(1)
     size = gray.shape[-1]
@@ -33,7 +36,8 @@ def band_power(image: Tensor) -> Tensor:
     radius = (cycles[:, None] ** 2 + cycles[None] ** 2).sqrt()
     bands = int(np.log2(size)) - 1
     masks = torch.stack([(radius >= 2**b) & (radius < 2 ** (b + 1)) for b in range(bands)])
-    return (spectrum.mean(0) * masks).sum((1, 2))
+    power: Tensor = (spectrum.mean(0) * masks).sum((1, 2))
+    return power
 
 
 def laplacian_variance(image: Tensor) -> Tensor:
@@ -57,9 +61,17 @@ def to_pixels(image: Tensor) -> npt.NDArray[np.uint8]:
 
 
 def encode_and_measure(
-    compute: Compute, *, images: Path, table: Path, weights: Path, card: Path, codes: Path, metrics: Path, figure: Path
+    compute: Compute,
+    *,
+    images: Path,
+    table: Path,
+    weights: Path,
+    card: Path,
+    codes: Path,
+    metrics: Path,
+    figure: Path,
 ) -> dict[str, Any]:
-    """Write the codes of all images, and G's quality on the split `test` with a picture of reconstructions."""
+    """Write the codes of all images, G's quality on the split `test`, and a picture of reconstructions."""
     device = prepare_torch(compute)
     generator = load_generator(weights, card, device, inference_dtype(compute))
     rows = read_table(table)
@@ -76,13 +88,16 @@ def encode_and_measure(
     people = test[~rows.loc[test, "identity"].duplicated()][:8]
     shown = np.searchsorted(test, people)
     save_image_grid(
-        [real[shown], decoded[shown]], figure, row_titles=["x", "G(E(x))"], title="Held-out people, reconstructed"
+        [real[shown], decoded[shown]],
+        figure,
+        row_titles=["x", "G(E(x))"],
+        title="Held-out people, reconstructed",
     )
     return values
 
 
 def measure_quality(real: npt.NDArray[np.uint8], decoded: npt.NDArray[np.uint8]) -> dict[str, Any]:
-    """Ratios of decoded to real images (n, size, size, 3), and their mean absolute difference in units of [-1, 1]."""
+    """Ratios of decoded to real images (n, size, size, 3), and their mean difference in [-1, 1], unsigned."""
     power = [np.zeros(0), np.zeros(0)]
     sharp = [0.0, 0.0]
     error = 0.0

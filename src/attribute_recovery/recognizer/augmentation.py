@@ -1,4 +1,4 @@
-"""Images changed a little in training, in ways that leave the person the same: exposure, alignment, occlusion."""
+"""Images changed a little in training, leaving the person the same: exposure, alignment, occlusion."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,8 @@ class Augmentation:
         shift: largest displacement along each axis, in pixels.
         contrast: largest relative change of contrast about mid grey, 0 to 1.
         brightness: largest change of brightness, in units of half the value range.
-        cutout: largest side of the square set to grey, as a share of the image's (DeVries & Taylor, arXiv 1708.04552).
+        cutout: largest side of the square set to grey, as a share of the image's (DeVries & Taylor,
+            arXiv 1708.04552).
         mirror: share of images that are mirrored.
     """
 
@@ -47,7 +48,8 @@ def _shifted(images: Images, most: int, rng: np.random.Generator) -> Images:
     n, side = images.shape[:2]
     places = np.arange(side)
     rows, columns = (np.clip(places + rng.integers(-most, most + 1, (n, 1)), 0, side - 1) for _ in range(2))
-    return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    moved: Images = images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return moved
 
 
 def _cut(values: Floats, largest: float, rng: np.random.Generator) -> Floats:

@@ -1,7 +1,7 @@
 """The card of a recognizer: what somebody must know to run its weights as they were meant to be run.
 
-A closed JSON object beside the weights. Weights without a card are refused: the same numbers with another channel order
-or another crop are another recognizer.
+A closed JSON object beside the weights. Weights without a card are refused: the same numbers with another
+channel order or another crop are another recognizer.
 """
 
 import json
@@ -40,11 +40,13 @@ class RecognizerCard:
         template: where the eyes lie in it.
         channel_order: "RGB" or "BGR".
         value_range: lowest and highest value of a pixel.
-        interpolation: how images of another size are brought to `crop_size`: "bilinear" or "bicubic", antialiased.
+        interpolation: how images of another size are brought to `crop_size`: "bilinear" or "bicubic",
+            antialiased.
         embedding_size: d.
         precision: "float32" or "bf16", in which it is always run where anything is measured.
         score: "cosine", the similarity that its threshold is about.
-        data_sha256: digest of the images and identities that it was trained on, 64 hexadecimal digits; "" if not known.
+        data_sha256: digest of the images and identities that it was trained on, 64 hexadecimal digits;
+            "" if not known.
         licence: of the weights, such as "MIT".
         weights_sha256: digest of the weights' file.
     """
@@ -80,8 +82,8 @@ def read_recognizer_card(path: Path) -> RecognizerCard:
         The card.
 
     Raises:
-        ValueError: there is none, it is not a JSON object, a field is unknown or missing, or a value is not allowed;
-            the sentence names file, field, what was found and what is allowed.
+        ValueError: there is none, it is not a JSON object, a field is unknown or missing, or a value is not
+            allowed; the sentence names file, field, what was found and what is allowed.
     """
     values = _object(path)
     names = [field.name for field in fields(RecognizerCard)]
@@ -94,7 +96,9 @@ def read_recognizer_card(path: Path) -> RecognizerCard:
     for place in places:
         found = values["template"][place]
         if not (_is_number(found) and 0 < found < 1):
-            raise ValueError(f"{path}: field template.{place}: found {found!r}, allowed is a number between 0 and 1")
+            raise ValueError(
+                f"{path}: field template.{place}: found {found!r}, allowed is a number between 0 and 1"
+            )
     template = Template(**{place: float(values["template"][place]) for place in places})
     low, high = values["value_range"]
     changed = {
@@ -107,6 +111,10 @@ def read_recognizer_card(path: Path) -> RecognizerCard:
 
 def check_weights(card: RecognizerCard, weights: Path) -> None:
     """Make sure that the weights are the ones that the card was written for.
+
+    Args:
+        card: has their digest.
+        weights: their file.
 
     Raises:
         ValueError: the file is missing, or its digest is another one.
@@ -125,8 +133,9 @@ def _object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         names = ", ".join(field.name for field in fields(RecognizerCard))
         raise ValueError(
-            f"{path}: is missing; weights are only loaded with their card, a JSON object with the fields {names} "
-            "(write one with recognizer.card.write_recognizer_card; weights_sha256 is what `sha256sum` prints)"
+            f"{path}: is missing; weights are only loaded with their card, a JSON object with the fields "
+            f"{names} (write one with recognizer.card.write_recognizer_card; "
+            "weights_sha256 is what `sha256sum` prints)"
         )
     try:
         values = json.loads(path.read_text("utf-8"))
@@ -147,7 +156,9 @@ def _closed(values: dict[str, Any], names: list[str], path: Path, prefix: str) -
             )
     for name in names:
         if name not in values:
-            raise ValueError(f"{path}: field {prefix}{name}: is missing, found {', '.join(values)}; allowed are {allowed}")
+            raise ValueError(
+                f"{path}: field {prefix}{name}: is missing, found {', '.join(values)}; allowed are {allowed}"
+            )
 
 
 def _is_text(value: object) -> bool:
@@ -191,7 +202,10 @@ _RULES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "embedding_size": ("a whole number, 1 or more", _is_count),
     "precision": _one_of("float32", "bf16"),
     "score": _one_of("cosine"),
-    "data_sha256": ("64 hexadecimal digits, or an empty text", lambda value: value == "" or _is_digest(value)),
+    "data_sha256": (
+        "64 hexadecimal digits, or an empty text",
+        lambda value: value == "" or _is_digest(value),
+    ),
     "licence": ("a text", _is_text),
     "weights_sha256": ("64 hexadecimal digits", _is_digest),
 }

@@ -17,7 +17,7 @@ Embeddings = npt.NDArray[np.float32]
 
 
 class Recognizer:
-    """f: aligned crops to points on the unit hypersphere. Its weights are closed to gradients, its input is not.
+    """f: aligned crops to points on the unit hypersphere; its weights are closed to gradients, its input not.
 
     Args:
         network: maps (n, 3, crop_size, crop_size) in the card's order and range to (n, embedding_size).
@@ -46,22 +46,24 @@ class Recognizer:
             images: RGB crops in [-1, 1], (n, 3, side, side); another side than the card's is resampled.
 
         Returns:
-            float32 (n, embedding_size), differentiable with respect to the images; computed in the card's precision
-            even where the caller runs under autocast.
+            float32 (n, embedding_size), differentiable with respect to the images; computed in the card's
+            precision even where the caller runs under autocast.
 
         Raises:
             ValueError: the images have another shape or are no floating point numbers.
         """
         shape = tuple(images.shape)
         if images.ndim != 4 or shape[1] != 3 or shape[2] != shape[3] or not images.is_floating_point():
-            raise ValueError(f"images: found {images.dtype} {shape}, allowed is floating point (n, 3, side, side)")
+            raise ValueError(
+                f"images: found {images.dtype} {shape}, allowed is floating point (n, 3, side, side)"
+            )
         kind = self.device.type
         with torch.autocast(kind, dtype=torch.bfloat16, enabled=self.card.precision == "bf16"):
             features: Tensor = self.network(self._crops(images.to(self.device, torch.float32)))
         return features.float()
 
     def embed(self, images: Tensor) -> Tensor:
-        """z = f(x)/‖f(x)‖, float32 (n, embedding_size) of length 1; arguments and errors as for `represent`."""
+        """z = f(x)/‖f(x)‖, float32 (n, embedding_size) of length 1; otherwise as `represent`."""
         return nn.functional.normalize(self.represent(images))
 
     def represent_batches(self, images: Images, batch_size: int = 64) -> Embeddings:
@@ -78,7 +80,9 @@ class Recognizer:
             ValueError: the images have another shape or kind.
         """
         if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-            raise ValueError(f"images: found {images.dtype} {images.shape}, allowed is uint8 (n, side, side, 3)")
+            raise ValueError(
+                f"images: found {images.dtype} {images.shape}, allowed is uint8 (n, side, side, 3)"
+            )
         result = np.empty((len(images), self.embedding_size), np.float32)
         with torch.no_grad():
             for part in chunks(len(images), batch_size):
@@ -87,7 +91,7 @@ class Recognizer:
         return result
 
     def embed_batches(self, images: Images, batch_size: int = 64) -> Embeddings:
-        """`embed` for stored images: float32 (n, embedding_size) of length 1; otherwise as `represent_batches`."""
+        """`embed` for stored images: float32 (n, embedding_size); otherwise as `represent_batches`."""
         features = torch.from_numpy(self.represent_batches(images, batch_size))
         return np.asarray(nn.functional.normalize(features))
 
@@ -117,8 +121,8 @@ def load_recognizer(weights: Path, card: Path, device: torch.device) -> Recogniz
         The recognizer in evaluation mode.
 
     Raises:
-        ValueError: the card is missing or not valid, the weights are not those of the card or are damaged, or their
-            shapes are not those that the card's sizes make.
+        ValueError: the card is missing or not valid, the weights are not those of the card or are damaged, or
+            their shapes are not those that the card's sizes make.
     """
     described = read_recognizer_card(card)
     check_weights(described, weights)

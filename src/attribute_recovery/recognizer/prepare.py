@@ -1,4 +1,4 @@
-"""Where a recognizer comes from: trained here on the split `recognizer`, or read back from weights and card."""
+"""Where a recognizer comes from: trained on the split `recognizer`, or read back from weights and card."""
 
 import hashlib
 import shutil
@@ -13,10 +13,13 @@ import torch
 from attribute_recovery.config import Compute, RecognizerConfig, TrainedRecognizer, WeightsRecognizer
 from attribute_recovery.dataset.store import open_array, read_images, read_table, rows_of
 from attribute_recovery.dataset.world.camera import EYE_LEVEL, EYE_SPAN
-from attribute_recovery.recognizer.card import RecognizerCard, Template, check_weights, read_recognizer_card
-from attribute_recovery.recognizer.card import write_recognizer_card
+from attribute_recovery.recognizer.card import (
+    RecognizerCard,
+    Template,
+    check_weights,
+    write_recognizer_card,
+)
 from attribute_recovery.recognizer.load import load_recognizer
-from attribute_recovery.recognizer.networks import EmbeddingNetwork
 from attribute_recovery.recognizer.train import train_recognizer
 from attribute_recovery.tracking.digest import atomic_output, sha256_file
 from attribute_recovery.training.device import prepare_torch
@@ -51,22 +54,24 @@ def prepare_recognizer(
         checkpoint: where an interrupted training goes on from; gone afterwards.
 
     Returns:
-        Metrics: `source`, `name`, `embedding_size`, `parameters`, and of a training here its `images`, `identities`,
-        `steps` and `final_loss`.
+        Metrics: `source`, `name`, `embedding_size`, `parameters`, and of a training here its `images`,
+        `identities`, `steps` and `final_loss`.
 
     Raises:
-        ValueError: the split `recognizer` cannot train one, or the weights, their card or the crop that the card asks
-            for do not fit.
+        ValueError: the split `recognizer` cannot train one, or the weights, their card or the crop that the
+            card asks for do not fit.
     """
     device = prepare_torch(compute)
     if isinstance(settings, WeightsRecognizer):
         return _copied(settings.weights, device, weights=weights, card=card)
     rows = read_table(table)
-    return _trained(settings, seed, compute, rows, images=images, weights=weights, card=card, checkpoint=checkpoint)
+    return _trained(
+        settings, seed, compute, rows, images=images, weights=weights, card=card, checkpoint=checkpoint
+    )
 
 
 def training_digest(rows: pd.DataFrame) -> str:
-    """Digest of a training set, 64 hexadecimal digits, from the columns image_id, identity and sha256, in order."""
+    """Digest of a training set, 64 hexadecimal digits: of its image_id, identity and sha256, row by row."""
     lines = rows[["image_id", "identity", "sha256"]].astype(str).agg("\t".join, axis=1)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -158,7 +163,8 @@ def _places(template: Template) -> tuple[float, float]:
 
 def _checkpoint_of(checkpoint: Path, settings: TrainedRecognizer, digest: str) -> Path:
     """A checkpoint of its own for each setting and data set, so that no run goes on from another's."""
-    key = hashlib.sha256(f"{settings.model_dump_json(exclude={"target_fmr"})}\n{digest}".encode()).hexdigest()[:12]
+    trained = settings.model_dump_json(exclude={"target_fmr"})  # which plays no part in training
+    key = hashlib.sha256(f"{trained}\n{digest}".encode()).hexdigest()[:12]
     return checkpoint.with_name(f"{checkpoint.stem}-{key}{checkpoint.suffix}")
 
 

@@ -1,4 +1,4 @@
-"""Training of a recognizer: embedding network and additive-margin head on the identities of the split `recognizer`."""
+"""Training of a recognizer: embedding network and additive-margin head on images with identities."""
 
 from pathlib import Path
 
@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from attribute_recovery.config import Compute, TrainedRecognizer
 from attribute_recovery.recognizer.augmentation import Augmentation, augmented
 from attribute_recovery.recognizer.networks import AdditiveMarginHead, EmbeddingNetwork
-from attribute_recovery.training.loop import History, Losses, LoopSettings, train
+from attribute_recovery.training.loop import History, LoopSettings, Losses, train
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
 AUGMENTATION = Augmentation(shift=1, contrast=0.15, brightness=0.15, cutout=0.0, mirror=0.5)
-# Batches from which the running statistics of batch norm are taken after training.
+# Batches from which the running statistics of batch norm are taken after training, and images in each at least.
 _STATISTICS_BATCHES = 20
+_STATISTICS_IMAGES = 128
 
 
 class _Pair(nn.Module):
@@ -54,8 +55,8 @@ def train_recognizer(
         checkpoint: file to go on from; the caller removes it when the result is safe.
 
     Returns:
-        The network in evaluation mode, float32, with statistics of batch norm that fit its averaged weights; and the
-        training losses.
+        The network in evaluation mode, float32, with statistics of batch norm that fit its averaged weights;
+        and the training losses.
 
     Raises:
         ValueError: images or labels have another shape or kind, or there are fewer than 2 identities.
@@ -75,14 +76,18 @@ def train_recognizer(
         return {"softmax": module(_to_tensor(pixels).to(device), torch.from_numpy(labels[rows]).to(device))}
 
     history = train(
-        _Pair(network, head), losses, _loop_settings(settings, seed, compute), label="recognizer", checkpoint=checkpoint
+        _Pair(network, head),
+        losses,
+        _loop_settings(settings, seed, compute),
+        label="recognizer",
+        checkpoint=checkpoint,
     )
-    renew_statistics(network, images, training.batch_size, seed)
+    renew_statistics(network, images, max(training.batch_size, _STATISTICS_IMAGES), seed)
     return network, history
 
 
 def batch_rows(count: int, batch_size: int, seed: int, step: int) -> Labels:
-    """Rows of a step's batch, (batch_size,) int64, each row once an epoch; a function of the arguments alone."""
+    """Rows of a step's batch, (batch_size,) int64, each row once an epoch; a function of its arguments."""
     places = np.arange(step * batch_size, (step + 1) * batch_size)
     rows = np.empty(batch_size, dtype=np.int64)
     for epoch in np.unique(places // count):
@@ -94,8 +99,8 @@ def batch_rows(count: int, batch_size: int, seed: int, step: int) -> Labels:
 def renew_statistics(network: nn.Module, images: Images, batch_size: int, seed: int) -> None:
     """Take the statistics of batch norm anew, from unchanged images in float32; then evaluation mode.
 
-    The loop returns averaged weights, and running statistics belong to those of the last steps. Plain mean over the
-    batches, as in stochastic weight averaging (Izmailov et al., UAI 2018).
+    The loop returns averaged weights, and running statistics belong to those of the last steps. Plain mean
+    over the batches, as in stochastic weight averaging (Izmailov et al., UAI 2018).
     """
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
@@ -131,10 +136,19 @@ def _loop_settings(settings: TrainedRecognizer, seed: int, compute: Compute) -> 
 
 
 def _check(images: Images, labels: Labels) -> None:
-    if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] != 3 or images.dtype != np.uint8:
-        raise ValueError(f"images: found {images.dtype} of shape {images.shape}, allowed is uint8 (n, side, side, 3)")
+    if (
+        images.ndim != 4
+        or images.shape[1] != images.shape[2]
+        or images.shape[3] != 3
+        or images.dtype != np.uint8
+    ):
+        raise ValueError(
+            f"images: found {images.dtype} of shape {images.shape}, allowed is uint8 (n, side, side, 3)"
+        )
     if labels.shape != (len(images),):
-        raise ValueError(f"labels: found shape {labels.shape} for {len(images)} images, allowed is one for each image")
+        raise ValueError(
+            f"labels: found shape {labels.shape} for {len(images)} images, allowed is one for each image"
+        )
     present = np.unique(labels)
     if len(present) < 2 or not np.array_equal(present, np.arange(len(present))):
         raise ValueError("labels: allowed are the numbers 0 to k - 1, each of them present, and k at least 2")

@@ -1,8 +1,10 @@
-"""Calibration of forecasts of attributes on held-out people: means, spreads and class probabilities put right.
+"""Calibration of forecasts of attributes on held-out people: means, spreads and class probabilities put
+right.
 
-A continuous forecast (μ, σ) becomes N(a + b μ, (c σ^γ)²), fitted by maximum likelihood. For a given γ the line is
-weighted least squares and c the root mean square of what is left, so that only γ in [0, 1] is searched: 1 trusts the
-forecast's own spread, 0 gives all images the same. A discrete forecast p becomes softmax(log p / T + b_c).
+A continuous forecast (μ, σ) becomes N(a + b μ, (c σ^γ)²), fitted by maximum likelihood. For a given γ the
+line is weighted least squares and c the root mean square of what is left, so that only γ in [0, 1] is
+searched: 1 trusts the forecast's own spread, 0 gives all images the same. A discrete forecast p becomes
+softmax(log p / T + b_c).
 """
 
 from dataclasses import dataclass
@@ -52,7 +54,8 @@ class ContinuousCalibration:
         return np.asarray(self.factor * np.asarray(sd, dtype=np.float64) ** self.power)
 
     def samples(self, samples: npt.ArrayLike) -> FloatArray:
-        """Samples (n, s) moved and stretched about their mean to the calibrated mean and deviation of their row."""
+        """Samples (n, s) moved and stretched about their mean to the calibrated mean and deviation of their
+        row."""
         drawn = finite_array("samples", samples, ndim=2)
         centre, spread = moments(drawn)
         stretched = (drawn - centre[:, None]) * (self.sd(spread) / spread)[:, None]
@@ -73,7 +76,8 @@ class DiscreteCalibration:
 
 
 def moments(samples: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation (n − 1 in the divisor, above 0) of each row of samples (n, s), s at least 2."""
+    """Mean and standard deviation (n − 1 in the divisor, above 0) of each row of samples (n, s), s at least
+    2."""
     drawn = finite_array("samples", samples, ndim=2)
     spread = drawn.std(axis=1, ddof=1)
     # Equal samples would claim certainty: float32 noise of their size is the least that can be said.
@@ -148,7 +152,8 @@ def fit_discrete(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Discret
 
 
 def smoothed_mean(probabilities: npt.ArrayLike, marginal: npt.ArrayLike) -> FloatArray:
-    """Mean class probabilities (n, classes) over samples (n, s, classes), the marginal counted as one more sample.
+    """Mean class probabilities (n, classes) over samples (n, s, classes), the marginal counted as one more
+    sample.
 
     A mean over s samples cannot tell apart probabilities below 1 / s.
     """

@@ -1,14 +1,14 @@
 """What a forecast of an attribute knows beyond the attribute's marginal, in nats.
 
 A discrete forecast p(c given z) gains log p(c given z) / p(c). A continuous one is given by mean and standard
-deviation, and few attributes are Gaussian: a normal density set against the marginal of a uniform attribute would lose
-0.18 nats to its shape alone. So the forecast is the marginal itself, tilted by a quadratic,
+deviation, and few attributes are Gaussian: a normal density set against the marginal of a uniform attribute
+would lose 0.18 nats to its shape alone. So the forecast is the marginal itself, tilted by a quadratic,
 
     q(a given z) = p(a) exp(θ a − κ a² / 2) / Z(θ, κ),   θ = μ / σ²,  κ = 1 / σ² − 1,   a, μ, σ standardised,
 
-which is N(μ, σ²) where p is normal, a truncated normal where p is uniform, and p itself where nothing is known. The gain
-log q / p needs p only inside Z, where the training values stand for it, smoothed over the gaps between them. As q is
-normalised, the mean gain on held-out samples is a lower bound of I(a; z).
+which is N(μ, σ²) where p is normal, a truncated normal where p is uniform, and p itself where nothing is
+known. The gain log q / p needs p only inside Z, where the training values stand for it, smoothed over the
+gaps between them. As q is normalised, the mean gain on held-out samples is a lower bound of I(a; z).
 """
 
 from collections.abc import Mapping
@@ -90,8 +90,8 @@ def continuous_marginal(name: str, values: npt.ArrayLike) -> ContinuousMarginal:
     most = int(np.unique(found, return_counts=True)[1].max())
     if most > max(1.0, LARGEST_ATOM * len(found)):
         raise ValueError(
-            f"attribute {name!r}: {most} of {len(found)} values are equal, a continuous attribute has at most 5 %; "
-            "declare it ordinal"
+            f"attribute {name!r}: {most} of {len(found)} values are equal, a continuous attribute has at "
+            "most 5 %; declare it ordinal"
         )
     mean, sd = float(found.mean()), float(found.std())
     k = min(POINTS, len(found))
@@ -101,7 +101,8 @@ def continuous_marginal(name: str, values: npt.ArrayLike) -> ContinuousMarginal:
 
 
 def discrete_marginal(labels: npt.ArrayLike, n_classes: int) -> DiscreteMarginal:
-    """Class frequencies of labels (n,), each class counted half a time more so that none has probability 0."""
+    """Class frequencies of labels (n,), each class counted half a time more so that none has probability
+    0."""
     counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=n_classes) + 0.5
     return DiscreteMarginal(counts / counts.sum())
 
@@ -145,7 +146,8 @@ def tilt(mean: npt.ArrayLike, sd: npt.ArrayLike, marginal: ContinuousMarginal) -
 def continuous_gain(
     mean: npt.ArrayLike, sd: npt.ArrayLike, truth: npt.ArrayLike, marginal: ContinuousMarginal
 ) -> FloatArray:
-    """Gain in nats of each sample, (n,), of forecasts by mean and standard deviation for the truth, (n,) each."""
+    """Gain in nats of each sample, (n,), of forecasts by mean and standard deviation for the truth, (n,)
+    each."""
     return tilt(mean, sd, marginal).gain(marginal.standardise(truth))
 
 

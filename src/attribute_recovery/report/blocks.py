@@ -18,9 +18,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph."""
+    """A paragraph; `lead` is set in bold before it."""
 
     text: str
+    lead: str = ""
     kind: str = field(default="text", init=False)
 
 

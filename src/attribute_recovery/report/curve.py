@@ -14,7 +14,7 @@ def det_svg(
     floor: float | None = None,
     operating: tuple[float, float] | None = None,
 ) -> str | None:
-    """FNMR against FMR, both axes logarithmic, with the operating point, and a dashed line at the floor of claims.
+    """FNMR against FMR, both axes logarithmic, with the operating point and a line at the floor of claims.
 
     Args:
         fmr: false match rates, shape (p,), 0 to 1; points at 0 have no place on the axis and are left out.

@@ -1,4 +1,4 @@
-"""Sections of the page about what is done once for a domain of images: the images, the generator, the heads."""
+"""Sections of the page about what is done once for a domain: images, generator, heads."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -53,7 +53,9 @@ def data_section(results: Results) -> Section:
         blocks.append(Text(_data_sentence(report)))
         table = splits_table(report)
         blocks += [table] if table else []
-        blocks += [Points([f"{warning}." for warning in report["warnings"]])] if report.get("warnings") else []
+        blocks += (
+            [Points([f"{warning}." for warning in report["warnings"]])] if report.get("warnings") else []
+        )
     return Section("images", "The images", blocks)
 
 
@@ -66,8 +68,8 @@ def _data_sentence(report: Values) -> str:
     )
     if report.get("source") == "world":
         text += (
-            " They are made: three-dimensional heads rendered from attributes whose true values are therefore known. No "
-            "real person is shown on this page."
+            " They are made: three-dimensional heads rendered from attributes whose true values are "
+            "therefore known. No real person is shown on this page."
         )
     copies = whole(report, "duplicates.across_splits")
     if copies is not None:
@@ -81,9 +83,9 @@ def generator_section(results: Results, metrics: Values) -> Section:
     card = results.json("generator/card.json")
     blocks: list[Block] = [
         Text(
-            "A generator G turns a code into an image, an encoder E an image into its code. Neither the recognizer that is "
-            "explained nor its scores had a part in their training. Whatever they lose of a face is lost to all that "
-            "follows."
+            "A generator G turns a code into an image, an encoder E an image into its code. Neither the "
+            "recognizer that is explained nor its scores had a part in their training. Whatever they lose of "
+            "a face is lost to all that follows."
         ),
         *absent(results, "generator/card.json"),
         *absent(results, "generator/metrics.json"),
@@ -115,10 +117,10 @@ def _sharpness(facts: Values) -> str:
     known = [say.number(band, 2) for band in bands] if isinstance(bands, list) else []
     text = ", ".join(known) if known else say.MISSING
     return (
-        f"Detail: reconstructions have {say.quantity(real(facts, 'sharpness_ratio'))} of the real images' variance of the "
-        f"Laplacian, and per octave of spatial frequency, from coarse to fine, {text} of their power. 1 would be as sharp "
-        f"as the real images. Mean absolute difference of pixels in units of the range −1 to 1: "
-        f"{say.number(real(facts, 'l1'))} ({stands_on(facts)})."
+        f"Detail: reconstructions have {say.quantity(real(facts, 'sharpness_ratio'))} of the real images' "
+        f"variance of the Laplacian, and per octave of spatial frequency, from coarse to fine, {text} of "
+        "their power. 1 would be as sharp as the real images. Mean absolute difference of pixels in units of "
+        f"the range −1 to 1: {say.number(real(facts, 'l1'))} ({stands_on(facts)})."
     )
 
 
@@ -126,7 +128,10 @@ def heads_section(results: Results) -> Section:
     """How well attributes are read from images."""
     facts = results.json("attributes/metrics.json")
     declared = declared_attributes(results)
-    blocks: list[Block] = [*absent(results, "attributes/metrics.json"), *absent(results, "dataset/attributes.json")]
+    blocks: list[Block] = [
+        *absent(results, "attributes/metrics.json"),
+        *absent(results, "dataset/attributes.json"),
+    ]
     if facts:
         r2, accuracy = real(facts, "median_r2"), real(facts, "median_balanced_accuracy")
         blocks.append(Text(say.heads(r2, accuracy, stands_on(facts))))
@@ -135,9 +140,9 @@ def heads_section(results: Results) -> Section:
     if table:
         blocks.append(
             Text(
-                "Level says whether an attribute belongs to the identity, to the single image, or to both (mixed). R² is the "
-                "share of variance explained on held-out people; balanced accuracy is the mean over classes of the share "
-                "that is recognised."
+                "Level says whether an attribute belongs to the identity, to the single image, or to both "
+                "(mixed). R² is the share of variance explained on held-out people; balanced accuracy is the "
+                "mean over classes of the share that is recognised."
             )
         )
     return Section("attributes", "Reading attributes from images", blocks)

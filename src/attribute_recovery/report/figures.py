@@ -1,4 +1,4 @@
-"""Figures that the stages draw, all in one style. Written as PNG without dates, so equal data gives equal bytes."""
+"""Figures that the stages draw, all in one style; as PNG without dates, so equal data gives equal bytes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,12 +57,15 @@ def save_image_grid(
     """Write rows of images, (n, h, w, 3) uint8 each, one under the other, with their names on the left.
 
     Raises:
-        ValueError: rows of different lengths, or a name too few or too many.
+        ValueError: no images, rows of different lengths, or a name too few or too many.
     """
-    count = len(rows[0])
-    if any(len(row) != count for row in rows) or len(row_titles) != len(rows):
-        lengths = [len(row) for row in rows]
-        raise ValueError(f"rows: found lengths {lengths} and {len(row_titles)} names; all rows are as long as the first")
+    lengths = [len(row) for row in rows]
+    count = max(lengths, default=0)
+    if count == 0 or set(lengths) != {count} or len(row_titles) != len(rows):
+        names = f"{len(row_titles)} names"
+        raise ValueError(f"rows: found lengths {lengths} and {names}; all have as many images, one at least")
+    if column_titles and len(column_titles) != count:
+        raise ValueError(f"column_titles: found {len(column_titles)} for {count} columns")
     width, height = 1.1 + scale * count, 0.35 + scale * len(rows)
     figure, axes = new_figure(width, height, len(rows), count)
     grid = np.asarray(axes, dtype=object).reshape(len(rows), count)

@@ -1,4 +1,4 @@
-"""What the figures of the default run must reach, in one table, and the verdict on each figure as measured."""
+"""What the figures of the default run must reach, in one table, and the verdict on each as measured."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,13 +45,19 @@ class Goal:
 
     def words(self) -> str:
         """The goal in words, such as "at least 0.95"."""
+        low, high = (self._bound(value) for value in (self.low, self.high))
         if self.low is not None and self.high is not None:
-            text = f"{self.low:g} to {self.high:g}"
+            text = f"{low} to {high}"
         else:
-            text = f"at least {self.low:g}" if self.low is not None else f"at most {self.high:g}"
+            text = f"at least {low}" if self.low is not None else f"at most {high}"
         if self.share_of is not None:
             text += f", and {self.share_of[1]:g} × the direct probe's"
         return text
+
+    def _bound(self, value: float | None) -> str:
+        if value is None:
+            return ""
+        return sentences.percent(value) if self.percent else f"{value:g}"
 
 
 @dataclass(frozen=True)
@@ -276,9 +282,11 @@ def _unfit(goal: Goal, facts: Mapping[str, Any]) -> str:
             return f"The goal asks for {least:,} {things}; how many there were is not said."
         if found < least:
             return f"The goal asks for {least:,} {things}, there were {found:,}."
-    fmr = real(dict(facts), "fmr", "threshold.fmr")
+    fmr = real(dict(facts), "used_fmr")
     if goal.fmr is not None and fmr is not None and not math.isclose(fmr, goal.fmr, rel_tol=1e-6):
-        return f"The goal is about an FMR of {sentences.one_in(goal.fmr)}, this is at {sentences.one_in(fmr)}."
+        return (
+            f"The goal is about an FMR of {sentences.one_in(goal.fmr)}, this is at {sentences.one_in(fmr)}."
+        )
     return ""
 
 

@@ -1,6 +1,6 @@
-"""The words of the page: numbers rounded by what is known of them, and whole sentences about them. Pure functions.
+"""The words of the page: numbers rounded by what is known of them, and sentences about them. Pure functions.
 
-A missing number (None, or not finite) is never left out of a sentence in silence: it is called "not computed".
+A missing number (None, or not finite) is never left out of a sentence in silence: it is "not computed".
 """
 
 import math
@@ -9,8 +9,8 @@ from typing import TypeGuard
 
 MISSING = "not computed"
 CONDITIONAL = (
-    "Intervals are conditional on the trained networks: they say how a figure would vary with other test people, not "
-    "with another training."
+    "Intervals are conditional on the trained networks: they say how a figure would vary with other test "
+    "people, not with another training."
 )
 # Below this many people an interval from resampling identities is itself shaky, whatever its width.
 FEW_PEOPLE = 100
@@ -20,7 +20,7 @@ Interval = Sequence[float | None] | None
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits: thousands by comma, a true minus, powers of ten for tiny ones.
+    """A number with so many significant digits: thousands by comma, a true minus, powers of ten if tiny.
 
     >>> number(0.96123), number(12480), number(-18.04, 2), number(0.0000123, 2), number(None)
     ('0.961', '12,480', '−18', '1.2 × 10⁻⁵', 'not computed')
@@ -63,7 +63,7 @@ def quantity(value: float | None, interval: Interval = None, unit: str = "") -> 
     """A number with its interval and unit, "1.21 nats (95 % interval 1.15 to 1.27)".
 
     >>> quantity(1.2134, (1.1502, 1.2698), "nats"), quantity(0.041234)
-    ('1.213 nats (95 % interval 1.150 to 1.270)', '0.0412')
+    ('1.21 nats (95 % interval 1.15 to 1.27)', '0.0412')
     """
     if not _known(value):
         return MISSING
@@ -173,7 +173,9 @@ def achieved_rate(fmr: float | None, interval: Interval, stands_on: str) -> str:
         return f"The false match rate at τ on the test people: {MISSING}."
     ends = _ends(interval)
     between = f", 95 % interval {percent_range(ends)}" if ends else ""
-    return f"There, τ accepts {one_in(fmr)} impostor pairs ({percent(fmr)}{between}; {stands_on})."
+    return (
+        f"On the test people, τ accepts {one_in(fmr)} impostor pairs ({percent(fmr)}{between}; {stands_on})."
+    )
 
 
 def percent(value: float | None) -> str:
@@ -197,29 +199,34 @@ def threshold(tau: float | None, split: str, pairs: int | None, achieved: float 
     stands_on = f" of {counted(pairs, 'impostor pair', 'impostor pairs')}" if pairs is not None else ""
     accepts = f", where it accepts {one_in(achieved)}{stands_on}" if _known(achieved) else ""
     return (
-        f"A pair is accepted when the cosine of its embeddings is at least τ = {number(tau)}. τ was fixed on the split "
-        f"{split}{accepts}."
+        f"A pair is accepted when the cosine of its embeddings is at least τ = {number(tau)}. τ was fixed on "
+        f"the split {split}{accepts}."
     )
 
 
 def rate_floor(n_identity_pairs: int | None, requested: float | None, used: float | None) -> str:
-    """The smallest false match rate that the data can bear, and whether the one asked for was raised to it."""
+    """The smallest false match rate that the data can bear, and whether a lower one was asked for."""
     if n_identity_pairs is None or n_identity_pairs < 1:
         return f"The smallest false match rate that the data can bear: {MISSING}."
     floor = min(1.0, 3 / n_identity_pairs)
     text = (
-        f"The people who fix τ make {counted(n_identity_pairs, 'pair', 'pairs')} of people, so no false match rate below "
-        f"3/n = {one_in(floor)} is claimed."
+        f"The people who fix τ make {counted(n_identity_pairs, 'pair', 'pairs')} of people, so no false "
+        f"match rate below 3/n = {one_in(floor)} is claimed."
     )
     if not _known(requested) or not _known(used):
         return text
     if used > requested:
-        return f"{text} Asked for was {one_in(requested)}: the smallest claimable, {one_in(used)}, was used instead."
+        return (
+            f"{text} Asked for was {one_in(requested)}: the smallest claimable, {one_in(used)}, was used "
+            "instead."
+        )
     return f"{text} The rate asked for, {one_in(requested)}, is above it."
 
 
 def reconstruction(ratio: float | None, interval: Interval, stands_on: str) -> str:
     """What G and E alone keep of a person, as f sees it."""
+    if not _known(ratio):
+        return f"How often f accepts reconstructions G(E(x)) as the person: {MISSING}."
     return (
         "Compared with other real images of the person, the reconstruction G(E(x)) is accepted "
         f"{_times(ratio, interval)} as often as x itself ({stands_on}). This bounds whatever is decoded."
@@ -234,52 +241,63 @@ def attacks(
     stands_on: str,
 ) -> str:
     """Type I and II, one sample for each embedding."""
+    if not _known(type_1) and not _known(type_2_ratio):
+        return f"How often f accepts images decoded from its embeddings (type I and II): {MISSING}."
     return (
-        "One image decoded from an embedding alone, the first drawn and none selected, is accepted as the image that the "
-        f"embedding came from in {share(type_1, type_1_interval)} of cases (type I). Compared with other images of that "
-        f"person it is accepted {_times(type_2_ratio, type_2_interval)} as often as the real image is (type II; "
-        f"{stands_on})."
+        "One image decoded from an embedding alone, the first drawn and none selected, is accepted as the "
+        f"image that the embedding came from in {share(type_1, type_1_interval)} of cases (type I). Compared "
+        f"with other images of that person it is accepted {_times(type_2_ratio, type_2_interval)} as often "
+        f"as the real image is (type II; {stands_on})."
     )
 
 
 def heads(r2: float | None, accuracy: float | None, stands_on: str) -> str:
     """How well attributes are read from real images."""
     return (
-        f"On real images the heads read continuous attributes with a median R² of {number(r2)} and discrete ones with a "
-        f"median balanced accuracy of {number(accuracy)} ({stands_on})."
+        f"On real images the heads read continuous attributes with a median R² of {number(r2)} and discrete "
+        f"ones with a median balanced accuracy of {number(accuracy)} ({stands_on})."
     )
 
 
 def strongest(measure: str, names: Sequence[str], found: int, tested: int, untested: int) -> str:
-    """How many attributes stand out in one measure, and which most."""
+    """For how many attributes a measure stands out, and for which most."""
     if not tested and not untested:
         return f"{measure}: {MISSING}."
-    text = f"{measure}: {found} of {tested} tested {'row' if tested == 1 else 'rows'} stand out at q ≤ 0.05"
+    text = f"{measure}: q < 0.05 for {found:,} of {counted(tested, 'attribute', 'attributes')} tested"
     if names:
-        text += f"; the largest are {listed(names)}"
+        text += f"; the largest are {listed(names)}" if len(names) > 1 else f": {names[0]}"
     if untested:
-        text += f". Not testable: {untested}"
+        text += f"; not testable: {untested:,}"
     return text + "."
 
 
 def moved_pairs(direction: str, rate: float | None, interval: Interval, pairs: int | None) -> str:
     """Representation counterfactuals of one direction."""
     before, after = ("rejected", "accepted") if direction == "to_match" else ("accepted", "rejected")
+    if not _known(rate):
+        return f"How often {before} pairs become {after} ones when z is moved: {MISSING}."
     of = counted(pairs, f"rightly {before} pair", f"rightly {before} pairs")
     return (
-        f"Of {of}, {share(rate, interval)} became {after} ones when z was moved, decoded, and the image embedded again."
+        f"Of {of}, {share(rate, interval)} became {after} ones when z was moved, decoded, and the image "
+        "embedded again."
     )
 
 
-def edited_pairs(rate: float | None, interval: Interval, pairs: int | None, mean_changed: float | None) -> str:
+def edited_pairs(
+    rate: float | None, interval: Interval, pairs: int | None, mean_changed: float | None
+) -> str:
     """Attribute counterfactuals."""
+    if not _known(rate):
+        return f"How often a decision flips by changing attributes: {MISSING}."
     text = (
-        f"Of {counted(pairs, 'attempted pair', 'attempted pairs')}, none dropped, {share(rate, interval)} flipped by "
-        "changing attributes of one image"
+        f"Of {counted(pairs, 'attempted pair', 'attempted pairs')}, none dropped, {share(rate, interval)} "
+        "flipped by changing attributes of one image"
     )
-    return f"{text}; where it succeeded, {number(mean_changed, 2)} attributes on average." if _known(
-        mean_changed
-    ) else f"{text}."
+    return (
+        f"{text}; where it succeeded, {number(mean_changed, 2)} attributes on average."
+        if _known(mean_changed)
+        else f"{text}."
+    )
 
 
 def grain(pairs: int | None, thing: str = "pair") -> str:
@@ -333,18 +351,18 @@ def _ends(interval: Interval, factor: float = 1.0) -> tuple[float, float] | None
 
 
 def _percent(value: float) -> str:
-    """Percent with a decimal where it says something: 50, 96.1, 99.96, 0.12."""
-    shown = 100 * value
-    near = min(abs(shown), abs(100 - shown))
-    if near == 0 or abs(shown - round(shown)) < 1e-9:
-        return fixed(shown, 0)
-    if abs(shown) < 1:
-        return number(shown)
-    return fixed(shown, 1 if near >= 0.1 else min(4, 1 - math.floor(math.log10(near))))
+    """Percent with as many decimals as say something: 50, 96.1, 99.96, 1.21, 0.123."""
+    shown = round(100 * value, 9)
+    missing = abs(100 - shown)
+    if abs(shown) < 10:
+        text = number(shown)
+    else:
+        text = fixed(shown, 1 if missing >= 0.1 or not missing else 1 - math.floor(math.log10(missing)))
+    return text.rstrip("0").rstrip(".") if "." in text and "×" not in text else text
 
 
 def _times(ratio: float | None, interval: Interval) -> str:
-    return f"{quantity(ratio, interval)} times" if _known(ratio) else f"({MISSING}) times"
+    return f"{quantity(ratio, interval)} times" if _known(ratio) else f"[{MISSING}] times"
 
 
 def _probability(p: float) -> str:

@@ -9,10 +9,9 @@ import pandas as pd
 
 from attribute_recovery.report.blocks import Cell, Table
 from attribute_recovery.report.goals import Judged
-from attribute_recovery.report.results import Values, interval_of, lookup, real
-from attribute_recovery.report.sentences import MISSING, cell, number, p_value, percent, q_value, share, words
+from attribute_recovery.report.results import Values, interval_of, real
+from attribute_recovery.report.sentences import MISSING, cell, number, percent, share, words
 
-SIGNIFICANT = 0.05
 NAMED_CHANGES = 3
 
 
@@ -33,12 +32,18 @@ def splits_table(report: Values) -> Table | None:
     if not isinstance(splits, dict):
         return None
     rows = [
-        [name_cell(split), *(Cell(_count(counts.get(key))) for key in ("identities", "images"))]
-        + [Cell(use.get(split, ""))]
+        [
+            name_cell(split),
+            Cell(_count(counts.get("identities"))),
+            Cell(_count(counts.get("images"))),
+            Cell(use.get(split, "")),
+        ]
         for split, counts in splits.items()
         if isinstance(counts, dict)
     ]
-    return Table("Splits, by identity: nobody is in two of them", ["split", "people", "images", "used for"], rows)
+    return Table(
+        "Splits, by identity: nobody is in two of them", ["split", "people", "images", "used for"], rows
+    )
 
 
 def attributes_table(declared: Iterable[Mapping[str, Any]], heads: Values) -> Table:
@@ -121,63 +126,17 @@ def interval_words(judged: Judged) -> str:
         return ""
     if judged.interval is None or isinstance(judged.value, list):
         return "no interval computed"
-    text = share(judged.value, judged.interval) if judged.goal.percent else cell(judged.value, judged.interval)
+    text = (
+        share(judged.value, judged.interval) if judged.goal.percent else cell(judged.value, judged.interval)
+    )
     inner = text[text.find("(") + 1 : text.rfind(")")] if "(" in text else ""
     return f"95 % interval {inner.removeprefix('95 % interval ')}" if inner else "no interval computed"
-
-
-def measure_table(frame: pd.DataFrame, measure: str, caption: str, labels: Mapping[str, str]) -> Table:
-    """One measure of the significance table: attributes down, directions across, the largest first.
-
-    Args:
-        frame: rows of this measure, of the long table.
-        measure: its name.
-        caption: of the table.
-        labels: words for directions.
-    """
-    directions = list(dict.fromkeys(str(each) for each in frame["direction"]))
-    by_key = {(str(row["attribute"]), str(row["direction"])): row for row in frame.to_dict("records")}
-    names = sorted(
-        dict.fromkeys(str(each) for each in frame["attribute"]),
-        key=lambda name: -_sortable(by_key.get((name, directions[0]), {}).get("estimate")),
-    )
-    rows = [[name_cell(name), *(_estimate(by_key.get((name, d))) for d in directions)] for name in names]
-    header = ["attribute", *(labels.get(d, words(d) or "estimate") for d in directions)]
-    return Table(caption, header, rows)
-
-
-def _estimate(row: Mapping[Any, Any] | None) -> Cell:
-    if row is None:
-        return Cell("—")
-    q = finite(row.get("q"))
-    tested = " · ".join(part for part in (p_value(finite(row.get("p"))), q_value(q)) if part)
-    text = cell(finite(row.get("estimate")), _row_interval(row))
-    return Cell(text, tested, "strong" if q is not None and q <= SIGNIFICANT else "plain")
-
-
-def _row_interval(row: Mapping[Any, Any]) -> list[float | None]:
-    return [finite(row.get("low")), finite(row.get("high"))]
-
-
-def counts_of(frame: pd.DataFrame) -> tuple[int, int, int]:
-    """Rows that stand out at q ≤ 0.05, rows that were tested, rows that could not be."""
-    q = pd.to_numeric(frame["q"], errors="coerce") if "q" in frame else pd.Series(dtype=float)
-    p = pd.to_numeric(frame["p"], errors="coerce") if "p" in frame else pd.Series(dtype=float)
-    return int((q <= SIGNIFICANT).sum()), int(p.notna().sum()), int(p.isna().sum())
-
-
-def largest(frame: pd.DataFrame, count: int = 3) -> list[str]:
-    """Names of the attributes that stand out most in the first direction, in words."""
-    first = frame[frame["direction"] == frame["direction"].iloc[0]] if len(frame) else frame
-    out = first[pd.to_numeric(first["q"], errors="coerce") <= SIGNIFICANT]
-    ordered = out.sort_values(["estimate", "attribute"], ascending=[False, True])
-    return [words(str(name)) for name in ordered["attribute"][:count]]
 
 
 def spread_table(decoder: Values, recovery: Values) -> Table | None:
     """Coverage and skill of the decoded samples' distribution, for each continuous attribute."""
     coverage = decoder.get("coverage_90")
-    if not isinstance(coverage, dict):
+    if not isinstance(coverage, dict) or all(value is None for value in coverage.values()):
         return None
     rows = []
     for name in coverage:
@@ -195,7 +154,10 @@ def spread_table(decoder: Values, recovery: Values) -> Table | None:
         "The spread of the decoded samples, continuous attributes",
         header,
         rows,
-        note="Skill: 1 − CRPS / CRPS of the attribute's distribution in the population; 0 is knowing nothing, 1 everything.",
+        note=(
+            "Skill: 1 − CRPS / CRPS of the attribute's distribution in the population; 0 is knowing nothing, "
+            "1 everything."
+        ),
     )
 
 
@@ -216,7 +178,9 @@ def edits_table(frame: pd.DataFrame, count: int) -> Table:
                 ]
             )
     header = ["image", "pair", "score", "change found", "score after", "decision"]
-    return Table("Attribute counterfactuals, evenly along the score, unselected otherwise", header, rows, folded=True)
+    return Table(
+        "Attribute counterfactuals, evenly along the score, unselected otherwise", header, rows, folded=True
+    )
 
 
 def _against(row: Mapping[Any, Any]) -> str:
@@ -248,7 +212,9 @@ def changes_words(text: str) -> str:
     return ", ".join(parts) or "none"
 
 
-def moves_table(frame: pd.DataFrame, count: int, scales: Mapping[str, float], units: Mapping[str, str]) -> Table:
+def moves_table(
+    frame: pd.DataFrame, count: int, scales: Mapping[str, float], units: Mapping[str, str]
+) -> Table:
     """Representation counterfactuals of some pairs of each direction with the largest attribute changes."""
     rows = []
     for direction in ("to_match", "to_non_match"):
@@ -269,13 +235,16 @@ def moves_table(frame: pd.DataFrame, count: int, scales: Mapping[str, float], un
         "Representation counterfactuals, evenly along the score, unselected otherwise",
         ["image", "moved", "score", "travel on the sphere", "largest changes read", "decision"],
         rows,
-        note="Changes: mean over samples decoded with the same noise before and after the move, ± its standard error.",
+        note=(
+            "Changes: mean over samples decoded with the same noise before and after the move, ± its "
+            "standard error."
+        ),
         folded=True,
     )
 
 
 def moved_words(row: Mapping[Any, Any], scales: Mapping[str, float], units: Mapping[str, str]) -> str:
-    """The attributes whose reading changed most, in population standard deviations, told in their own units."""
+    """The attributes whose reading changed most, in standard deviations, told in their own units."""
     changes = []
     for key, value in row.items():
         name = str(key).removeprefix("change.")
@@ -313,18 +282,5 @@ def finite(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def _sortable(value: Any) -> float:
-    found = finite(value)
-    return -math.inf if found is None else found
-
-
 def _count(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else "—"
-
-
-def ranks(values: Values, key: str, count: int = 3) -> tuple[list[str], list[str]]:
-    """Names with the largest and the smallest numbers of a mapping, in words."""
-    found = lookup(values, key)
-    known = {str(k): v for k, v in found.items() if finite(v) is not None} if isinstance(found, dict) else {}
-    ordered = [words(name) for name in sorted(known, key=lambda name: (-known[name], name))]
-    return ordered[:count], ordered[::-1][:count]

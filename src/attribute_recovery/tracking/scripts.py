@@ -71,8 +71,8 @@ def data_paths(job: RuleJob) -> dict[str, Path]:
 def checkpoint_path(job: RuleJob) -> Path:
     """Where a training keeps what it needs to go on after it was interrupted.
 
-    The name holds a digest of settings, code and the manifests of all inputs, so that a training never goes on from
-    the checkpoint of another one. No declared output: those are removed as a job starts.
+    The name holds a digest of settings, code and the manifests of all inputs, so that a training never goes
+    on from the checkpoint of another one. No declared output: those are removed as a job starts.
 
     Args:
         job: The job.
@@ -88,7 +88,7 @@ def checkpoint_path(job: RuleJob) -> Path:
 
 @contextmanager
 def recorded_script(job: RuleJob) -> Iterator[Job]:
-    """Runs the block as a job of the journal, see `recorded_job`; the rule's checkpoints go when it ends well.
+    """Runs the block as a job of the journal, see `recorded_job`; its checkpoints go when it ends well.
 
     Args:
         job: The job.

@@ -9,7 +9,6 @@ from torch import nn
 from attribute_recovery.config import Compute
 from attribute_recovery.training.loop import resolve_precision
 
-
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -30,7 +29,7 @@ def prepare_torch(compute: Compute) -> torch.device:
 
 
 def inference_dtype(compute: Compute) -> torch.dtype:
-    """Precision in which our own networks (never the recognizer) are run: bfloat16 where the processor has it."""
+    """Precision in which our own networks (never the recognizer) are run: bfloat16 where it is native."""
     return torch.bfloat16 if resolve_precision(compute.precision) == "bf16" else torch.float32
 
 
@@ -41,6 +40,6 @@ def frozen(module: M, device: torch.device) -> M:
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:
-    """Slices that cover range(count), `size` at a time."""
+    """Slices that cover range(count), `size` at a time; the last one may be shorter."""
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))

@@ -48,7 +48,9 @@ def load_into(module: nn.Module, path: Path) -> None:
             raise ValueError(f"{path}: tensor {name!r}: {shapes}")
     unknown = sorted(set(found) - set(wanted))
     if unknown:
-        raise ValueError(f"{path}: tensor {unknown[0]!r} does not belong to the network that the card describes")
+        raise ValueError(
+            f"{path}: tensor {unknown[0]!r} does not belong to the network that the card describes"
+        )
     module.load_state_dict(found)
 
 

@@ -1,0 +1,75 @@
+"""Pictures of counterfactuals that flipped, evenly from all of them; none where nothing flipped."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from attribute_recovery.counterfactuals.material import Material
+from attribute_recovery.counterfactuals.pairs import DrawnPairs
+from attribute_recovery.counterfactuals.representation import RepresentationResult
+from attribute_recovery.counterfactuals.search import Found
+from attribute_recovery.generator.quality import reconstruct
+from attribute_recovery.report.figures import save_image_grid
+
+Rows = npt.NDArray[np.int64]
+
+SHOWN = 6
+
+
+def draw_moved(material: Material, result: RepresentationResult, drawn: DrawnPairs, path: Path) -> None:
+    """Write a PNG of representation counterfactuals: the other image, the image, z and z' decoded."""
+    shown = _evenly(np.flatnonzero(result.table["flipped"].to_numpy(bool)))
+    if not len(shown):
+        return
+    rows = [
+        material.images[drawn.second[shown]],
+        material.images[drawn.first[shown]],
+        reconstruct(material.generator, result.before[shown]),
+        reconstruct(material.generator, result.after[shown]),
+    ]
+    table = result.table.iloc[shown]
+    titles = [f"{a:.2f} → {b:.2f}" for a, b in zip(table["score_unmoved"], table["score_after"], strict=True)]
+    save_image_grid(
+        rows, path, row_titles=["other", "image", "z decoded", "z' decoded"], column_titles=titles, scale=1.2
+    )
+
+
+def draw_edited(
+    material: Material, table: pd.DataFrame, found: Found, drawn: DrawnPairs, pictures: Path
+) -> None:
+    """Write PNGs of attribute counterfactuals, one a kind: the other image, G(E(x)), and the changed one."""
+    for kind in ("genuine", "impostor"):
+        shown = _evenly(np.flatnonzero((table["kind"] == kind) & table["flipped"]))
+        if not len(shown):
+            continue
+        rows = [
+            material.images[drawn.second[shown]],
+            reconstruct(material.generator, material.codes[drawn.first[shown]]),
+            reconstruct(material.generator, found.codes[shown]),
+        ]
+        titles = []
+        for i in shown:
+            names = [_short(change) for change in json.loads(table["changes"][i])]
+            more = [f"and {len(names) - 3} more"] if len(names) > 3 else []
+            scores = f"{table['score_reconstructed'][i]:.2f} → {table['score_after'][i]:.2f}"
+            titles.append("\n".join([scores, *names[:3], *more]))
+        path = pictures / f"attribute-{kind}.png"
+        save_image_grid(rows, path, row_titles=["other", "image", "changed"], column_titles=titles, scale=1.5)
+
+
+def _short(change: dict[str, Any]) -> str:
+    name = change["attribute"].replace("_", " ")
+    if isinstance(change["to"], str):
+        return f"{name}: {change['to']}"
+    return f"{name} {change['from']:.2g} → {change['to']:.2g}"
+
+
+def _evenly(rows: Rows) -> Rows:
+    """At most SHOWN of the rows, evenly over all of them."""
+    places = np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).round().astype(int)
+    shown: Rows = rows[places]
+    return shown

@@ -1,0 +1,142 @@
+"""The two routes from z to an attribute, calibrated: through decoded samples, and by the probe.
+
+Everything is fitted on the split `calibration`: the calibration itself, which of the two probes is used, and
+which of the two routes is the better one, by the mean gain over the marginal.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from attribute_recovery.dataset.attributes import Attribute
+from attribute_recovery.recovery.calibrate import fit_continuous, fit_discrete, moments, smoothed_mean
+from attribute_recovery.recovery.forecast import (
+    ContinuousMarginal,
+    DiscreteMarginal,
+    Marginal,
+    continuous_gain,
+    discrete_gain,
+)
+from attribute_recovery.recovery.probe import ProbeReadings
+from attribute_recovery.statistics.inputs import BoolArray, FloatArray
+
+Labels = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class ContinuousForecast:
+    """p(a given z) of n images: mean and standard deviation (n,), and samples (n, s) where there are any."""
+
+    mean: FloatArray
+    sd: FloatArray
+    samples: FloatArray | None = None
+
+    def part(self, rows: BoolArray) -> "ContinuousForecast":
+        """The images that a mask chooses."""
+        samples = None if self.samples is None else self.samples[rows]
+        return ContinuousForecast(self.mean[rows], self.sd[rows], samples)
+
+
+@dataclass(frozen=True)
+class DiscreteForecast:
+    """p(a given z) of n images: class probabilities (n, classes)."""
+
+    probabilities: FloatArray
+
+    def part(self, rows: BoolArray) -> "DiscreteForecast":
+        """The images that a mask chooses."""
+        return DiscreteForecast(self.probabilities[rows])
+
+
+Forecast = ContinuousForecast | DiscreteForecast
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Both routes of one attribute.
+
+    Attributes:
+        attribute: the attribute.
+        marginal: its marginal in the split `train`.
+        decoder, probe: calibrated forecasts for all images.
+        probe_kind: "linear" or "mlp".
+        chosen: "decoder" or "probe", the one with the larger mean gain on `calibration`.
+    """
+
+    attribute: Attribute
+    marginal: Marginal
+    decoder: Forecast
+    probe: Forecast
+    probe_kind: str
+    chosen: str
+
+
+def gains(forecast: Forecast, truth: Labels, marginal: Marginal) -> FloatArray:
+    """What the forecast of each image knows of the truth (n,) beyond the marginal, in nats, (n,).
+
+    Raises:
+        ValueError: forecast and marginal are of different kinds, or do not fit the truth.
+    """
+    if isinstance(forecast, ContinuousForecast) and isinstance(marginal, ContinuousMarginal):
+        return continuous_gain(forecast.mean, forecast.sd, truth, marginal)
+    if isinstance(forecast, DiscreteForecast) and isinstance(marginal, DiscreteMarginal):
+        return discrete_gain(forecast.probabilities, truth, marginal)
+    raise ValueError(f"forecast is a {type(forecast).__name__}, marginal a {type(marginal).__name__}")
+
+
+def routes(
+    attribute: Attribute,
+    read: FloatArray,
+    readings: ProbeReadings,
+    truth: Labels,
+    held: BoolArray,
+    marginal: Marginal,
+) -> Routes:
+    """Both routes of one attribute, calibrated on the images that `held` marks.
+
+    Args:
+        attribute: the attribute.
+        read: what the heads read in decoded samples, (n, s, 1) or (n, s, classes).
+        readings: what the probes read, of the same n images.
+        truth: true values or class numbers (n,); those outside `held` are not looked at.
+        held: marks the images of the split `calibration`, (n,).
+        marginal: of the split `train`.
+    """
+    decoder = _calibrated(_raw_decoder(attribute, read, marginal), truth, held)
+    candidates = {
+        kind: _calibrated(_raw_probe(attribute, readings, kind), truth, held) for kind in ("linear", "mlp")
+    }
+
+    def held_gain(forecast: Forecast) -> float:
+        return float(gains(forecast.part(held), truth[held], marginal).mean())
+
+    kind = max(candidates, key=lambda name: held_gain(candidates[name]))
+    probe = candidates[kind]
+    chosen = "decoder" if held_gain(decoder) >= held_gain(probe) else "probe"
+    return Routes(attribute, marginal, decoder, probe, kind, chosen)
+
+
+def _raw_decoder(attribute: Attribute, read: FloatArray, marginal: Marginal) -> Forecast:
+    if isinstance(marginal, DiscreteMarginal):
+        return DiscreteForecast(smoothed_mean(read, marginal.probabilities))
+    samples = np.asarray(read[:, :, 0], dtype=np.float64)
+    return ContinuousForecast(*moments(samples), samples)
+
+
+def _raw_probe(attribute: Attribute, readings: ProbeReadings, kind: str) -> Forecast:
+    found, name = readings.linear if kind == "linear" else readings.mlp, attribute.name
+    if attribute.is_discrete:
+        table = found.probabilities[name].astype(np.float64)
+        return DiscreteForecast(table / table.sum(axis=1, keepdims=True))
+    return ContinuousForecast(found.mean[name].astype(np.float64), found.sd[name].astype(np.float64))
+
+
+def _calibrated(raw: Forecast, truth: Labels, held: BoolArray) -> Forecast:
+    """The forecast for all images, calibrated on the held ones."""
+    if isinstance(raw, DiscreteForecast):
+        fit = fit_discrete(raw.probabilities[held], truth[held])
+        return DiscreteForecast(fit.probabilities(raw.probabilities))
+    line = fit_continuous(raw.mean[held], raw.sd[held], truth[held])
+    samples = None if raw.samples is None else line.samples(raw.samples)
+    return ContinuousForecast(line.mean(raw.mean), line.sd(raw.sd), samples)

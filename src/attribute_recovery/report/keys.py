@@ -1,0 +1,288 @@
+"""The one table of all keys of metrics.json: unit and meaning. The docs page is made from it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+STAGES = {
+    "general": "About the file itself.",
+    "dataset": "From dataset/report.json; how each attribute is distributed in each split stays there.",
+    "generator": "G and E, from generator/metrics.json.",
+    "attributes": "The attribute heads on real images, from attributes/metrics.json.",
+    "recognizer": "Rates of the recognizer, from RECOGNIZER/recognizer/metrics.json and threshold.json.",
+    "decoder": "What is decoded from embeddings, from RECOGNIZER/decoder/metrics.json.",
+    "recovery": (
+        "What an embedding holds of each attribute, from RECOGNIZER/recovery/metrics.json, by two routes: "
+        "`decoder`, samples of p(x given z) read by the heads, and `probe`, trained on z directly. Both are "
+        "calibrated on the split `calibration`."
+    ),
+    "significance": (
+        "A summary of the three measures, from RECOGNIZER/significance/metrics.json; the table has them all."
+    ),
+    "counterfactuals": (
+        "How often counterfactuals flip decisions, from RECOGNIZER/counterfactuals/metrics.json."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class MetricKey:
+    """One key of metrics.json.
+
+    Attributes:
+        key: dotted; `<recognizer>`, `<attribute>` and the like stand for names.
+        unit: of its values.
+        meaning: what it says.
+    """
+
+    key: str
+    unit: str
+    meaning: str
+
+    @property
+    def stage(self) -> str:
+        """The stage that it belongs to, a key of STAGES."""
+        parts = self.key.split(".")
+        if parts[0] == "recognizers":
+            return parts[2]
+        return parts[0] if parts[0] in STAGES else "general"
+
+
+def metric_keys() -> tuple[MetricKey, ...]:
+    """All keys, in the order of the docs page."""
+    return (
+        MetricKey("schema_version", "number", "of this file's layout; rises when keys change their meaning"),
+        *_dataset(),
+        *_generator(),
+        *_attributes(),
+        *_below("recognizers.<recognizer>.recognizer", _RECOGNIZER),
+        *_below("recognizers.<recognizer>.decoder", _DECODER),
+        *_recovery("recognizers.<recognizer>.recovery"),
+        *_below("recognizers.<recognizer>.significance", _SIGNIFICANCE),
+        *_below("recognizers.<recognizer>.counterfactuals", _COUNTERFACTUALS),
+    )
+
+
+def _below(prefix: str, entries: tuple[tuple[str, str, str], ...]) -> Iterator[MetricKey]:
+    for key, unit, meaning in entries:
+        yield MetricKey(f"{prefix}.{key}", unit, meaning)
+
+
+_STANDS_ON = (
+    ("n_identities", "people", "people that the figures stand on"),
+    ("n_images", "images", "images that the figures stand on"),
+    ("split", "name", "split that the figures were measured on"),
+)
+
+
+def _dataset() -> Iterator[MetricKey]:
+    yield from _below(
+        "dataset",
+        (
+            ("source", "name", "where the images come from"),
+            ("image_size", "pixels", "side of the crops"),
+            ("supersample", "number", "rays a pixel and axis"),
+            (
+                "renderer",
+                "name",
+                "which renderer made the images, `compiled` or `plain`; equal to within rounding",
+            ),
+            ("images", "images", "all images"),
+            ("identities", "people", "all people"),
+            ("splits.<split>.identities", "people", "people in a split"),
+            ("splits.<split>.images", "images", "images in a split"),
+            ("duplicates.images", "images", "images with the same pixels as an earlier one"),
+            ("duplicates.across_splits", "number", "sets of equal images that lie in several splits"),
+            ("duplicates.examples", "list", "the first image_ids of equal images"),
+            ("warnings", "list", "what to know before trusting the figures"),
+        ),
+    )
+
+
+def _generator() -> Iterator[MetricKey]:
+    yield from _below(
+        "generator",
+        (
+            (
+                "reconstruction_tar_ratio",
+                "ratio",
+                "TAR at τ of G(E(x)) against other real images of the person, over that of x; from the "
+                "first recognizer's decoder stage, since it takes a recognizer",
+            ),
+            (
+                "band_power_ratio",
+                "list of ratios",
+                "power of reconstructions over that of real images, by octave of spatial frequency, coarse "
+                "to fine",
+            ),
+            ("sharpness_ratio", "ratio", "variance of the Laplacian, reconstructions over real images"),
+            ("l1", "of the range −1 to 1", "mean absolute difference of pixels, G(E(x)) against x"),
+            *_STANDS_ON,
+        ),
+    )
+
+
+def _attributes() -> Iterator[MetricKey]:
+    yield from _below(
+        "attributes",
+        (
+            ("median_r2", "R²", "median over the continuous attributes"),
+            ("median_balanced_accuracy", "share", "median over the discrete attributes"),
+            ("r2.<attribute>", "R²", "share of variance read from real images"),
+            ("balanced_accuracy.<attribute>", "share", "mean over classes of the share read rightly"),
+            *_STANDS_ON,
+        ),
+    )
+
+
+_RECOGNIZER = (
+    ("tar_at_target_fmr", "share", "genuine pairs of `test` accepted at τ"),
+    ("target_fmr", "rate", "false match rate that was asked for"),
+    ("used_fmr", "rate", "the one that fixed τ: the target, or the smallest claimable where that is larger"),
+    ("threshold", "cosine", "τ; a pair is accepted at a score of at least τ"),
+    ("fmr_at_threshold", "rate", "impostor pairs of `test` accepted at τ"),
+    ("eer", "rate", "equal error rate on `test`"),
+    ("rank_1", "share", "images whose nearest other image shows the same person"),
+    ("genuine_score_mean", "cosine", "mean score of genuine pairs"),
+    ("impostor_score_mean", "cosine", "mean score of impostor pairs"),
+    ("n_genuine_pairs", "pairs", "genuine pairs compared"),
+    ("n_impostor_pairs", "pairs", "impostor pairs compared"),
+    ("n_genuine_pairs_possible", "pairs", "genuine pairs that there are"),
+    (
+        "n_impostor_pairs_possible",
+        "pairs",
+        "impostor pairs that there are; where there are more, a seeded sample was compared",
+    ),
+    ("threshold_on_calibration.value", "cosine", "τ, as fixed on `calibration`"),
+    ("threshold_on_calibration.requested_fmr", "rate", "false match rate that was asked for"),
+    ("threshold_on_calibration.fmr", "rate", "the one that was used"),
+    ("threshold_on_calibration.achieved_fmr", "rate", "impostor pairs of `calibration` accepted at τ"),
+    ("threshold_on_calibration.n_pairs", "pairs", "impostor pairs of images that fixed τ"),
+    (
+        "threshold_on_calibration.n_identity_pairs",
+        "pairs",
+        "distinct pairs of people among them, n; no false match rate below 3/n is claimed",
+    ),
+    *_STANDS_ON,
+)
+
+_DECODER = (
+    (
+        "type_1_tar",
+        "share",
+        "decoded samples accepted as the image that z came from (the first drawn for each z)",
+    ),
+    ("type_2_tar", "share", "pairs of a decoded sample and another image of the person that are accepted"),
+    ("type_2_tar_ratio", "ratio", "the same over `real_tar`"),
+    ("real_tar", "share", "pairs of the real image and another image of the person that are accepted"),
+    ("sample_cosine", "cosine", "mean of a sample's embedding with the one it was decoded from"),
+    ("reconstruction_type_1_tar", "share", "as `type_1_tar`, for G(E(x)) in place of the sample"),
+    ("reconstruction_tar_ratio", "ratio", "as `type_2_tar_ratio`, for G(E(x)) in place of the sample"),
+    ("reconstruction_cosine", "cosine", "as `sample_cosine`, for G(E(x)) in place of the sample"),
+    ("threshold", "cosine", "τ"),
+    ("samples", "number", "samples drawn for each z"),
+    ("coverage_90.<attribute>", "share", "true values inside the samples' central 90 % interval"),
+    (
+        "crps_skill.<attribute>",
+        "skill",
+        "1 − CRPS of the samples / CRPS of the population; 0 is knowing nothing",
+    ),
+    *_STANDS_ON,
+)
+
+_SIGNIFICANCE = (
+    ("retained_information.<attribute>", "nats", "how much of the attribute z holds, a lower bound"),
+    ("retained_information_p.<attribute>", "p", "against permuted labels"),
+    ("retained_information_q.<attribute>", "q", "controlled for false discoveries within the measure"),
+    ("identity_share.<attribute>", "share", "between / (between + within), from nats"),
+    ("identity_share_p.<attribute>", "p", "against permuted labels"),
+    ("identity_share_q.<attribute>", "q", "controlled for false discoveries within the measure"),
+    ("decision_effect.<attribute>", "1 − cosine", "how far the embedding moves when this attribute changes"),
+    ("decision_effect_p.<attribute>", "p", "against placebo edits of the same size"),
+    ("decision_effect_q.<attribute>", "q", "controlled for false discoveries within the measure"),
+    ("significant.<measure>", "list of names", "attributes with q < 0.05"),
+    (
+        "flips.<attribute>.<direction>",
+        "share",
+        "decisions that flip, net of those that reconstruction alone flips: `genuine_lost`, "
+        "`genuine_gained`, `impostor_gained` (the attribute made equal in both), `impostor_lost`",
+    ),
+    ("achieved_dose.<attribute>", "ratio", "change that the heads read over the change asked for"),
+    ("cross_talk.<attribute>", "sd", "how far the other attributes moved, mean, in population deviations"),
+    ("reconstruction_distance", "1 − cosine", "mean between f(x) and f(G(E(x)))"),
+    ("threshold", "cosine", "τ"),
+    ("edited_images", "images", "images whose attributes were changed"),
+    ("edited_identities", "people", "people whose attributes were changed"),
+    ("placebos", "number", "placebo edits behind each p-value of the decision effect"),
+    ("placebo_images", "images", "images that placebo edits were made on"),
+    *_STANDS_ON,
+)
+
+_COUNTERFACTUALS = (
+    (
+        "representation_flip_rate.<direction>",
+        "share",
+        "attempted pairs whose decision flips after moving z, decoding, and embedding again, where the "
+        "unmoved decode keeps it; `to_match` or `to_non_match`",
+    ),
+    ("representation_pairs.<direction>", "pairs", "pairs attempted"),
+    (
+        "attribute_flip_rate",
+        "share",
+        "attempted pairs whose decision flips by changing attributes, where the unedited reconstruction "
+        "keeps it",
+    ),
+    (
+        "attribute_flip_rate_by_kind.<kind>",
+        "share",
+        "the same for genuine accepted and impostor rejected pairs",
+    ),
+    ("attribute_pairs", "pairs", "pairs attempted, half genuine and half impostor"),
+    ("attributes_changed", "number", "attributes changed on average where it succeeded"),
+    ("reconstruction_kept", "share", "pairs whose unedited reconstruction keeps the decision"),
+    ("travel", "ratio", "travel on the sphere over that of the closed form"),
+    *_STANDS_ON,
+)
+
+
+def _recovery(prefix: str) -> Iterator[MetricKey]:
+    entries: list[tuple[str, str, str]] = []
+    for route in ("decoder", "probe"):
+        entries += [
+            (
+                f"{route}.information.<attribute>",
+                "nats",
+                "lower bound of I(a; z); negative where worse than nothing",
+            ),
+            (
+                f"{route}.log_loss.<attribute>",
+                "nats",
+                "mean log loss; of continuous attributes in units of the population's standard deviation",
+            ),
+            (f"{route}.theils_u.<attribute>", "share", "discrete: information over entropy, Theil's U"),
+            (
+                f"{route}.balanced_accuracy.<attribute>",
+                "share",
+                "discrete: mean over classes of the share named rightly",
+            ),
+            (f"{route}.ece.<attribute>", "share", "discrete: expected calibration error"),
+            (f"{route}.informational_r2.<attribute>", "R²", "continuous: 1 − exp(−2 I)"),
+            (f"{route}.r2.<attribute>", "R²", "continuous: share of variance explained by the mean"),
+            (f"{route}.crps_skill.<attribute>", "skill", "continuous: 1 − CRPS / CRPS of the population"),
+            (
+                f"{route}.coverage_90.<attribute>",
+                "share",
+                "continuous: true values inside the central 90 % interval",
+            ),
+        ]
+    entries += [
+        ("chosen.<attribute>", "name", "the route with more information on `calibration`"),
+        (
+            "probe_kind.<attribute>",
+            "name",
+            "the probe with more information on `calibration`: `linear` or `mlp`",
+        ),
+        ("median_r2", "R²", "median over the continuous attributes, chosen route"),
+        ("median_balanced_accuracy", "share", "median over the discrete attributes, chosen route"),
+        *_STANDS_ON,
+    ]
+    yield from _below(prefix, tuple(entries))

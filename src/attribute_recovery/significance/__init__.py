@@ -1,0 +1,1 @@
+"""What an attribute weighs for a recognizer: retained information, identity share, decision effect."""

@@ -1,0 +1,283 @@
+"""The three measures of every attribute for one recognizer, in one long table, on people that nothing was
+fitted to."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from attribute_recovery.config import Compute, SignificanceSection
+from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
+from attribute_recovery.dataset.store import (
+    read_array,
+    read_parquet,
+    read_table,
+    rows_of,
+    write_json,
+    write_table,
+)
+from attribute_recovery.decoder.attacks import read_threshold
+from attribute_recovery.embeddings.store import read_embeddings
+from attribute_recovery.recovery.measure import without_nan
+from attribute_recovery.significance.crosstalk import column_deviations
+from attribute_recovery.significance.decision import Decision, decision_effects
+from attribute_recovery.significance.effect import Originals, Pipeline, choose_images, distances, originals
+from attribute_recovery.significance.figures import draw_edits, draw_significance
+from attribute_recovery.significance.flips import DIRECTIONS
+from attribute_recovery.significance.forecasts import Recovered, recovered_attributes, target_columns
+from attribute_recovery.significance.identity import identity_shares, permuted_iccs
+from attribute_recovery.significance.models import load_models
+from attribute_recovery.significance.permuted import draw_permutations
+from attribute_recovery.significance.placebo import placebo_directions
+from attribute_recovery.significance.retained import retained_information
+from attribute_recovery.significance.table import (
+    as_metrics,
+    effect_row,
+    retained_row,
+    share_row,
+    significance_table,
+)
+from attribute_recovery.statistics.bootstrap import identity_mean_interval
+from attribute_recovery.statistics.permutation import Scheme
+from attribute_recovery.training.device import prepare_torch
+
+Floats = npt.NDArray[np.float32]
+
+SCHEMES: tuple[Scheme, ...] = ("identity", "image")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: embeddings f(x) (n, d), codes E(x) (n, code_size), identities (n,) and true attributes, (n,)
+    each."""
+
+    embeddings: Floats
+    codes: Floats
+    identities: npt.NDArray[np.object_]
+    values: dict[str, npt.NDArray[np.generic]]
+
+
+def analyse(
+    settings: SignificanceSection,
+    seed: int,
+    compute: Compute,
+    *,
+    recognizer: str,
+    table: Path,
+    attributes: Path,
+    codes: Path,
+    shards: Path,
+    threshold: Path,
+    recovered: Path,
+    recovery_metrics: Path,
+    generator_weights: Path,
+    generator_card: Path,
+    heads_weights: Path,
+    heads_card: Path,
+    editor_weights: Path,
+    editor_card: Path,
+    recognizer_weights: Path,
+    recognizer_card: Path,
+    significance: Path,
+    metrics: Path,
+    figure: Path,
+    edits: Path,
+) -> dict[str, Any]:
+    """Write the long table, its metrics, and the figures of measures and edits.
+
+    Args:
+        settings: counts of permutations, placebos, replicates and images.
+        seed: of all of these.
+        compute: threads, device and precision.
+        recognizer: its name, for the table.
+        table: images.parquet.
+        attributes: attributes.json.
+        codes: bcolz array of codes, row i of images.parquet.
+        shards: embeddings.
+        threshold: JSON with τ.
+        recovered: recovered.parquet.
+        recovery_metrics: metrics.json of the stage recovery, for the route chosen for each attribute.
+        generator_weights, generator_card: G.
+        heads_weights, heads_card: heads.
+        editor_weights, editor_card: editor.
+        recognizer_weights, recognizer_card: f.
+        significance: Parquet to write, see `table.COLUMNS`.
+        metrics: JSON to write.
+        figure: PNG of the measures to write.
+        edits: PNG of the edits to write.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        ValueError: a file is missing or damaged, or files do not fit each other.
+    """
+    device = prepare_torch(compute)
+    schema, images, listed = read_schema(attributes), read_table(table), read_parquet(recovered)
+    listed = listed[listed["split"] == "test"]
+    fitted = _split(schema, images, rows_of(images, "train"), codes, shards)
+    test = _split(schema, images, _rows_of_images(images, listed, recovered), codes, shards)
+    routes = json.loads(recovery_metrics.read_text())["chosen"]
+    rows = encoded_measures(
+        recovered_attributes(schema, listed, routes, fitted.values), fitted, test, settings, seed
+    )
+    models = load_models(
+        compute,
+        device,
+        generator=(generator_weights, generator_card),
+        heads=(heads_weights, heads_card),
+        editor=(editor_weights, editor_card),
+        recognizer=(recognizer_weights, recognizer_card),
+    )
+    chosen = choose_images(test.identities, settings.images, seed)
+    known = originals(
+        models.pipeline, schema, test.codes[chosen], test.identities[chosen], test.embeddings[chosen]
+    )
+    tau = read_threshold(threshold)
+    decision = _decision(models.pipeline, schema, fitted, known, tau, settings, seed)
+    rows += [effect_row(schema[effect.attribute], effect) for effect in decision.effects]
+    found = significance_table(recognizer, schema, rows)
+    write_table(found, significance)
+    counts = {"n_identities": len(set(test.identities)), "n_images": len(test.identities), "split": "test"}
+    values: dict[str, Any] = without_nan(
+        as_metrics(found) | decision_metrics(decision, known, tau, settings, seed) | counts
+    )
+    write_json(values, metrics)
+    draw_significance(found, schema, figure)
+    draw_edits(decision.edited, known, models.reconstruct, edits)
+    return values
+
+
+def encoded_measures(
+    found: list[Recovered], fitted: Split, test: Split, settings: SignificanceSection, seed: int
+) -> list[dict[str, Any]]:
+    """Rows of retained information and identity share.
+
+    Args:
+        found: forecasts of the images of `test`, one entry an attribute.
+        fitted: the split `train`.
+        test: the split `test`.
+        settings: counts.
+        seed: of permutations and intervals.
+    """
+    permutations = draw_permutations(test.identities, settings.permutations, seed)
+    labels = [target_columns(one.attribute, fitted.values[one.attribute.name]) for one in found]
+    reached = permuted_iccs(
+        (fitted.embeddings, fitted.identities, labels), (test.embeddings, permutations.codes), seed
+    )
+    print("significance: retained information", flush=True)
+    rows = [
+        retained_row(one, retained_information(one, permutations, n_boot=settings.bootstrap, seed=seed))
+        for one in found
+    ]
+    print("significance: identity share", flush=True)
+    shares = identity_shares(found, permutations, reached, n_boot=settings.bootstrap, seed=seed)
+    return rows + [share_row(one, share) for one, share in zip(found, shares, strict=True)]
+
+
+def _decision(
+    pipeline: Pipeline,
+    schema: AttributeSchema,
+    fitted: Split,
+    known: Originals,
+    tau: float,
+    settings: SignificanceSection,
+    seed: int,
+) -> Decision:
+    """The decision effect, population and placebo directions taken from the split `train`."""
+    encoded = schema.encode(fitted.values)
+    frequencies = {
+        a.name: encoded[:, schema.slices[a.name]].mean(axis=0).astype(np.float64)
+        for a in schema
+        if a.kind == "categorical"
+    }
+    directions = {}
+    for scheme in SCHEMES:
+        levels = (scheme, "mixed")
+        of_level = [a for a in schema if a.level in levels] or list(schema)
+        labels = np.concatenate([target_columns(a, fitted.values[a.name]) for a in of_level], axis=1)
+        directions[scheme] = placebo_directions(
+            fitted.codes, labels, fitted.identities, scheme, settings.placebos, seed
+        )
+    return decision_effects(
+        pipeline,
+        schema,
+        known,
+        frequencies,
+        column_deviations(encoded),
+        directions,
+        tau,
+        n_boot=settings.bootstrap,
+        seed=seed,
+    )
+
+
+def decision_metrics(
+    decision: Decision, known: Originals, tau: float, settings: SignificanceSection, seed: int
+) -> dict[str, Any]:
+    """Net rates of flipped decisions with intervals, the check of the edits, and G's own error.
+
+    Args:
+        decision: the decision effects.
+        known: the images.
+        tau: decision threshold.
+        settings: for the number of replicates.
+        seed: of the intervals.
+
+    Returns:
+        `flips.<attribute>.<direction>` with `flips_interval`; `achieved_dose.<attribute>`,
+        `cross_talk.<attribute>`; `reconstruction_distance` (mean of 1 − cos of f(x) and f(G(E(x)))) with
+        interval; counts and τ.
+    """
+    overall = [effect for effect in decision.effects if effect.direction == ""]
+    flips: dict[str, dict[str, float]] = {}
+    intervals: dict[str, dict[str, list[float]]] = {}
+    for effect in overall:
+        flips[effect.attribute] = {name: effect.flips[name].rate for name in DIRECTIONS}
+        intervals[effect.attribute] = {}
+        for name in DIRECTIONS:
+            around = effect.flips[name].interval(n_boot=settings.bootstrap, seed=seed)
+            if around is not None:
+                intervals[effect.attribute][name] = [around.low, around.high]
+    gap = identity_mean_interval(
+        distances(known.real, known.rebuilt), known.identities, n_boot=settings.bootstrap, seed=seed
+    )
+    return {
+        "flips": flips,
+        "flips_interval": intervals,
+        "achieved_dose": {effect.attribute: effect.account.achieved for effect in overall},
+        "cross_talk": {effect.attribute: effect.account.cross_talk for effect in overall},
+        "reconstruction_distance": gap.estimate,
+        "reconstruction_distance_interval": [gap.low, gap.high],
+        "threshold": tau,
+        "edited_images": len(known.codes),
+        "edited_identities": len(set(known.identities)),
+        "placebos": settings.placebos,
+        "placebo_images": len(decision.placebos.rows),
+    }
+
+
+def _split(
+    schema: AttributeSchema, images: pd.DataFrame, rows: npt.NDArray[np.int64], codes: Path, shards: Path
+) -> Split:
+    chosen = images.iloc[rows]
+    return Split(
+        read_embeddings(shards, chosen),
+        read_array(codes, rows),
+        chosen["identity"].to_numpy(object),
+        schema.from_table(chosen),
+    )
+
+
+def _rows_of_images(images: pd.DataFrame, listed: pd.DataFrame, path: Path) -> npt.NDArray[np.int64]:
+    places: npt.NDArray[np.int64] = (
+        pd.Index(images["image_id"]).get_indexer(listed["image_id"]).astype(np.int64)
+    )
+    if (places < 0).any():
+        missing = listed["image_id"][places < 0].iloc[0]
+        raise ValueError(f"{path}: image {missing!r} is not in the images table; both must be of one run")
+    return places

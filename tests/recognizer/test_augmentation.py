@@ -1,0 +1,81 @@
+"""Each change of an image alone, against what it must leave as it was."""
+
+import numpy as np
+import pytest
+
+from attribute_recovery.recognizer.augmentation import Augmentation, augmented
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
+PLAIN = IMAGES.astype(np.float32) / 127.5 - 1
+
+
+def _changed(settings: Augmentation, seed: int = 1) -> np.ndarray:
+    return augmented(IMAGES, settings, np.random.default_rng(seed))
+
+
+def test_no_change_leaves_the_pixels_in_the_unit_range() -> None:
+    found = _changed(Augmentation())
+    assert found.dtype == np.float32
+    assert np.allclose(found, PLAIN, atol=1e-6)
+
+
+def test_the_same_seed_makes_the_same_images_and_another_seed_others() -> None:
+    settings = Augmentation(shift=2, contrast=0.2, brightness=0.2, cutout=0.4, mirror=0.5)
+    assert np.array_equal(_changed(settings), _changed(settings))
+    assert not np.array_equal(_changed(settings), _changed(settings, seed=2))
+
+
+def test_the_stored_images_stay_as_they_are() -> None:
+    before = IMAGES.copy()
+    _changed(Augmentation(shift=2, contrast=0.2, brightness=0.2, cutout=0.4, mirror=1.0))
+    assert np.array_equal(IMAGES, before)
+
+
+def test_a_share_is_mirrored() -> None:
+    assert np.allclose(_changed(Augmentation(mirror=1.0)), PLAIN[:, :, ::-1], atol=1e-6)
+    found = _changed(Augmentation(mirror=0.5))
+    turned = np.isclose(found, PLAIN[:, :, ::-1], atol=1e-6).all(axis=(1, 2, 3))
+    same = np.isclose(found, PLAIN, atol=1e-6).all(axis=(1, 2, 3))
+    assert (turned | same).all()
+    assert 10 < turned.sum() < 30
+
+
+def test_shifted_images_are_windows_of_the_padded_ones() -> None:
+    padded = np.pad(PLAIN, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    seen = set()
+    for image, source in zip(_changed(Augmentation(shift=2)), padded, strict=True):
+        windows = {(i, j): source[i : i + 12, j : j + 12] for i in range(5) for j in range(5)}
+        places = [place for place, window in windows.items() if np.allclose(window, image, atol=1e-6)]
+        assert len(places) == 1
+        seen.add(places[0])
+    assert len(seen) > 10
+
+
+def test_exposure_is_one_line_for_each_image() -> None:
+    found = _changed(Augmentation(contrast=0.2, brightness=0.1))
+    for image, source in zip(found, PLAIN, strict=True):
+        gain, offset = np.polyfit(source.ravel(), image.ravel(), 1)
+        assert np.allclose(gain * source + offset, image, atol=1e-4)
+        assert 0.8 - 1e-4 <= gain <= 1.2 + 1e-4
+        assert abs(offset) <= 0.1 + 1e-4
+
+
+def test_a_square_is_cut_out() -> None:
+    found = _changed(Augmentation(cutout=0.5))
+    sides = []
+    for image, source in zip(found, PLAIN, strict=True):
+        cut = ~np.isclose(image, source, atol=1e-6).all(axis=2)
+        rows, columns = np.flatnonzero(cut.any(axis=1)), np.flatnonzero(cut.any(axis=0))
+        assert (image[cut] == 0).all()
+        assert cut.sum() == len(rows) * len(columns)
+        assert len(rows) == len(columns)
+        sides.append(len(rows))
+    assert max(sides) <= 6
+    assert max(sides) >= 4
+    assert sides.count(max(sides)) < len(sides)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_few_images_are_no_special_case(count: int) -> None:
+    found = augmented(IMAGES[:count], Augmentation(1, 0.1, 0.1, 0.3, 0.5), np.random.default_rng(0))
+    assert found.shape == (count, 12, 12, 3)
