@@ -30,7 +30,7 @@ rule report:
     params:
         settings=section("report"),
         recognizers=list(configuration.recognizers),
-        code=code_of("report.page:write_report"),
+        code=code_of("report.page:write_report", data=["report/templates"]),
     message:
         "Writing the report of {wildcards.experiment}"
     script:

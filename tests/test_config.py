@@ -158,8 +158,8 @@ def test_sections_come_back_from_plain_values() -> None:
         (
             "recognizers.default.source",
             GONE,
-            "recognizers.default: found a mapping of embedding_size, channels, training, target_fmr, allowed is "
-            "a mapping with the key 'source'",
+            "recognizers.default: found a mapping of embedding_size, channels, training, target_fmr, allowed "
+            "is a mapping with the key 'source'",
         ),
         ("recognizers.Big", RECOGNIZER, "recognizers.Big: found 'Big', allowed is a name of ^[a-z0-9_]+$"),
         (

@@ -74,8 +74,8 @@ def configuration_page(default: dict[str, Any]) -> str:
         "`config/default.yaml`; do not edit.",
         "",
         "A file of your own starts with `extends: default.yaml` and holds only what it changes: mappings",
-        "merge, all else replaces, and null in place of a mapping takes it away. What is wrong with a file is",
-        "said in one sentence before any job starts.",
+        "merge, all else replaces, and null in place of a mapping takes it away. What is wrong with a file",
+        "is said in one sentence before any job starts.",
         "",
     ]
     top = [(name, field) for name, field in Config.model_fields.items() if not _models(field.annotation)]

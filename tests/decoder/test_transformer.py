@@ -37,7 +37,7 @@ def trained() -> LatentTransformer:
         return {"flow": flow_loss(module, codes[rows], z[rows])}
 
     loop = LoopSettings(
-        steps=700, learning_rate=3e-3, warmup_steps=50, average=0.99, precision="float32", device="cpu"
+        steps=400, learning_rate=3e-3, warmup_steps=50, average=0.99, precision="float32", device="cpu"
     )
     train(network, losses, loop, label="toy")
     return network.requires_grad_(False)

@@ -1,9 +1,16 @@
-"""One thread for every test: sums depend on it, and the machine has other things to do."""
+"""One thread for every test, pictures of 16 pixels, and networks small enough for them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pytest
 import torch
+
+from attribute_recovery.config import GeneratorNetwork, GeneratorTraining
+from attribute_recovery.dataset.store import write_array, write_table
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +21,62 @@ def one_thread() -> Iterator[None]:
     yield
     torch.set_num_threads(before)
     torch.use_deterministic_algorithms(deterministic)
+
+
+@pytest.fixture
+def pictures() -> npt.NDArray[np.uint8]:
+    """64 squares of random colour on grounds of random colour, (64, 16, 16, 3)."""
+    rng = np.random.default_rng(0)
+    images = np.empty((64, 16, 16, 3), np.uint8)
+    images[:] = rng.integers(0, 256, (64, 1, 1, 3))
+    for image in images:
+        top, left = rng.integers(2, 8, 2)
+        image[top : top + 6, left : left + 6] = rng.integers(0, 256, 3)
+    return images
+
+
+@pytest.fixture
+def network() -> GeneratorNetwork:
+    """G and E for images of side 16."""
+    return GeneratorNetwork(
+        code_size=6,
+        decoder_channels=(16, 8),
+        decoder_blocks=(1, 1),
+        encoder_channels=(16, 8),
+        encoder_blocks=(1, 0),
+    )
+
+
+@pytest.fixture
+def training() -> GeneratorTraining:
+    """A training without an adversary."""
+    return GeneratorTraining(
+        steps=12,
+        batch_size=8,
+        learning_rate=3e-3,
+        code_noise=0.1,
+        strength_weight=0.5,
+        adversarial_weight=0.0,
+        adversarial_from=0.5,
+    )
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, pictures: npt.NDArray[np.uint8]) -> Path:
+    """A folder with images.bcolz and images.parquet: 64 pictures of 16 people in four splits."""
+    people = [
+        f"{split}-{i:04d}" for split in ("recognizer", "train", "calibration", "test") for i in range(4)
+    ]
+    table = pd.DataFrame(
+        {
+            "image_id": [f"{person}/{j:03d}" for person in people for j in range(4)],
+            "identity": [person for person in people for _ in range(4)],
+            "split": [person.split("-")[0] for person in people for _ in range(4)],
+            "path": "",
+            "sha256": "",
+        }
+    )
+    folder = tmp_path / "dataset"
+    write_array(folder / "images.bcolz", [pictures], (16, 16, 3), np.uint8, 64)
+    write_table(table, folder / "images.parquet")
+    return folder

@@ -254,7 +254,7 @@ def significance_metrics() -> dict[str, Any]:
 
 
 def significance_table() -> pd.DataFrame:
-    """The long table, six attributes in three measures, and the decision effect by direction of the change."""
+    """The long table, six attributes in three measures, and the decision effect of yaw by direction."""
     rng = np.random.default_rng(5)
     rows = [
         _measured(measure, name, "", float(rng.uniform(0.05, 0.6)), 0.0005 * (number + 1) ** 3)

@@ -34,26 +34,25 @@ class Discriminator(nn.Module):
 
     def __init__(self, channels: Sequence[int] = CHANNELS) -> None:
         super().__init__()
-        inputs = (3, *channels[:-1])
-        self.fold = nn.ModuleList(
-            spectral_norm(nn.Conv2d(4 * before, width, 3 if before == 3 else 1, padding=before == 3))
-            for before, width in zip(inputs, channels, strict=True)
+        self.image = _bounded(12, channels[0], 3)
+        self.down = nn.ModuleList(
+            nn.Sequential(_bounded(4 * high, low, 1), nn.LeakyReLU(0.2), _bounded(low, low, 3))
+            for high, low in zip(channels[:-1], channels[1:], strict=True)
         )
-        self.inner = nn.ModuleList(
-            spectral_norm(nn.Conv2d(width, width, 3, padding=1)) for width in channels[1:]
-        )
-        self.verdict = spectral_norm(nn.Conv2d(channels[-1], 1, 1))
+        self.verdict = _bounded(channels[-1], 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Verdicts (n, 1, size/8, size/8) on images in [-1, 1]."""
-        features = image
-        for i, fold in enumerate(self.fold):
-            features = fold(nn.functional.pixel_unshuffle(features, 2))
-            if i:
-                features = self.inner[i - 1](nn.functional.leaky_relu(features, 0.2))
-            features = nn.functional.leaky_relu(features, 0.2)
-        verdict: Tensor = self.verdict(features)
+        features = self.image(nn.functional.pixel_unshuffle(image, 2))
+        for stage in self.down:
+            folded = nn.functional.pixel_unshuffle(nn.functional.leaky_relu(features, 0.2), 2)
+            features = stage(folded)
+        verdict: Tensor = self.verdict(nn.functional.leaky_relu(features, 0.2))
         return verdict
+
+
+def _bounded(inputs: int, outputs: int, kernel: int) -> nn.Module:
+    return spectral_norm(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2))
 
 
 class Adversary:

@@ -16,7 +16,7 @@ Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
 AUGMENTATION = Augmentation(shift=1, contrast=0.15, brightness=0.15, cutout=0.0, mirror=0.5)
-# Batches from which the running statistics of batch norm are taken after training, and images in each at least.
+# Batches from which the statistics of batch norm are taken after training, and the fewest images in each.
 _STATISTICS_BATCHES = 20
 _STATISTICS_IMAGES = 128
 

@@ -19,7 +19,12 @@ import numpy.typing as npt
 from scipy.special import logsumexp
 
 from attribute_recovery.dataset.attributes import AttributeSchema
-from attribute_recovery.statistics.inputs import FloatArray, class_probabilities, finite_vector
+from attribute_recovery.statistics.inputs import (
+    FloatArray,
+    class_probabilities,
+    finite_vector,
+    identity_codes,
+)
 
 POINTS = 256
 # A larger share of equal values is an atom, which has no density.
@@ -76,21 +81,27 @@ class Tilt:
         return self.linear * a - 0.5 * self.quadratic * a**2 - self.log_normaliser
 
 
-def continuous_marginal(name: str, values: npt.ArrayLike) -> ContinuousMarginal:
+def continuous_marginal(
+    name: str, values: npt.ArrayLike, identities: npt.ArrayLike | None = None
+) -> ContinuousMarginal:
     """The marginal of a continuous attribute's training values (n,).
 
     Args:
         name: the attribute's, for errors.
         values: in the attribute's unit, (n,), at least two.
+        identities: of the images (n,); a value that all images of a person share is then no atom.
 
     Raises:
         ValueError: more than 5 % of the values are equal, so that there is no density; or one is not finite.
     """
-    found = np.sort(finite_vector(f"values of {name}", values))
-    most = int(np.unique(found, return_counts=True)[1].max())
-    if most > max(1.0, LARGEST_ATOM * len(found)):
+    found = finite_vector(f"values of {name}", values)
+    people = np.arange(len(found)) if identities is None else np.asarray(identities)
+    codes, _ = identity_codes("identities", people, len(found))
+    once = np.unique(np.stack([codes, found], axis=1), axis=0)[:, 1]  # each value once a person
+    most = int(np.unique(once, return_counts=True)[1].max())
+    if most > max(1.0, LARGEST_ATOM * len(once)):
         raise ValueError(
-            f"attribute {name!r}: {most} of {len(found)} values are equal, a continuous attribute has at "
+            f"attribute {name!r}: {most} of {len(once)} values are equal, a continuous attribute has at "
             "most 5 %; declare it ordinal"
         )
     mean, sd = float(found.mean()), float(found.std())
@@ -107,8 +118,15 @@ def discrete_marginal(labels: npt.ArrayLike, n_classes: int) -> DiscreteMarginal
     return DiscreteMarginal(counts / counts.sum())
 
 
-def marginals(schema: AttributeSchema, values: Mapping[str, npt.ArrayLike]) -> dict[str, Marginal]:
+def marginals(
+    schema: AttributeSchema, values: Mapping[str, npt.ArrayLike], identities: npt.ArrayLike
+) -> dict[str, Marginal]:
     """The marginal of every attribute from its training values (n,), class numbers for discrete ones.
+
+    Args:
+        schema: the attributes.
+        values: by attribute, (n,) each.
+        identities: of the images (n,).
 
     Raises:
         ValueError: a continuous attribute has an atom.
@@ -116,7 +134,7 @@ def marginals(schema: AttributeSchema, values: Mapping[str, npt.ArrayLike]) -> d
     return {
         a.name: discrete_marginal(values[a.name], a.n_classes)
         if a.is_discrete
-        else continuous_marginal(a.name, values[a.name])
+        else continuous_marginal(a.name, values[a.name], identities)
         for a in schema
     }
 

@@ -80,7 +80,7 @@ def recover_attributes(
     seen = _labelled(schema, _rows_of_images(images, sampled, samples_table), shards)
     readings = probe(schema, fitted, seen.rows(held), seen.embeddings[~held], settings, seed, device.type)
     read = _readings_of(read_array(samples_read)[order], schema)
-    reference = marginals(schema, fitted.values)
+    reference = marginals(schema, fitted.values, fitted.identities)
     found = {
         a.name: routes(a, read[a.name], readings, np.asarray(seen.values[a.name]), held, reference[a.name])
         for a in schema

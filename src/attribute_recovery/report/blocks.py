@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-CellKind = Literal["plain", "name", "strong", "good", "bad", "open"]
+CellKind = Literal["plain", "name", "strong", "weak", "good", "bad", "open"]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, a smaller line below it, and how it is set (`strong` for what stands out)."""
+    """One cell: its text, a smaller line below it, and how it is set (`strong` and `weak` for estimates)."""
 
     text: str
     note: str = ""

@@ -85,8 +85,8 @@ def known_measures() -> tuple[Measure, ...]:
         Measure(
             "decision_effect",
             "Decision effect",
-            "How far the embedding moves (mean of 1 − cosine) and how many decisions flip when this "
-            "attribute alone is changed in the image. Both sides are decoded, so the generator's own error is "
+            "How far the embedding moves (mean of 1 − cosine) and how many decisions flip when "
+            "this attribute alone changes in the image. Both sides are decoded, so the generator's error is "
             "not counted; flips are net of those that reconstruction alone causes, and may be negative. The "
             "dose is one population standard deviation for a continuous attribute, another class for a "
             "discrete one; p comes from placebo edits of the same size. Cross-talk says how far the other "
@@ -172,7 +172,7 @@ def estimate_cell(row: Mapping[Any, Any]) -> Cell:
     q = finite(row.get("q"))
     tested = " · ".join(part for part in (say.p_value(finite(row.get("p"))), say.q_value(q)) if part)
     text = say.cell(finite(row.get("estimate")), (finite(row.get("low")), finite(row.get("high"))))
-    return Cell(text, tested, "strong" if q is not None and q < SIGNIFICANT else "plain")
+    return Cell(text, tested, "strong" if q is not None and q < SIGNIFICANT else "weak")
 
 
 def _column_cell(column: Column, row: Mapping[Any, Any], metrics: Values) -> Cell:
@@ -182,12 +182,11 @@ def _column_cell(column: Column, row: Mapping[Any, Any], metrics: Values) -> Cel
         ends = interval_of(metrics, f"{column.intervals}.{row.get('attribute')}.{column.name}")
     else:
         ends = [finite(row.get(f"{column.name}_{end}")) for end in ("low", "high")]
-    note = {"theils_u": "U", "informational_r2": "R²"}.get(
-        beside := str(row.get(column.beside) or ""), say.words(beside)
-    )
+    beside = str(row.get(column.beside) or "")
+    note = {"theils_u": "U", "informational_r2": "R²"}.get(beside, f"most: {say.words(beside)}")
     known = [end for end in ends or [] if end is not None]
     scaled = [factor * end for end in known] if len(known) == 2 else None
-    return Cell(say.cell(None if value is None else factor * value, scaled), note if column.beside else "")
+    return Cell(say.cell(None if value is None else factor * value, scaled), note if beside else "")
 
 
 def measure_sentence(measure: Measure, frame: pd.DataFrame) -> str:

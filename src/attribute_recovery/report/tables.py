@@ -226,7 +226,7 @@ def moves_table(
                     Cell(f"{row.get('image_id', row.get('pair', ''))}", _against(row), "name"),
                     Cell("to a match" if direction == "to_match" else "to a non-match"),
                     Cell(f"{number(finite(row.get('score')))} → {number(finite(row.get('score_after')))}"),
-                    Cell(travel, f"edge at {number(finite(row.get('closed_form')))}°"),
+                    Cell(travel, f"closed form {number(finite(row.get('closed_form')))}°"),
                     Cell(moved_words(row, scales, units)),
                     Cell("flipped" if flipped else "not flipped", kind="good" if flipped else "bad"),
                 ]

@@ -122,9 +122,8 @@ def analyse(
     fitted = _split(schema, images, rows_of(images, "train"), codes, shards)
     test = _split(schema, images, _rows_of_images(images, listed, recovered), codes, shards)
     routes = json.loads(recovery_metrics.read_text())["chosen"]
-    rows = encoded_measures(
-        recovered_attributes(schema, listed, routes, fitted.values), fitted, test, settings, seed
-    )
+    forecasts = recovered_attributes(schema, listed, routes, fitted.values, fitted.identities)
+    rows = encoded_measures(forecasts, fitted, test, settings, seed)
     models = load_models(
         compute,
         device,

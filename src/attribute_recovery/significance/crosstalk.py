@@ -67,10 +67,11 @@ def account(schema: AttributeSchema, name: str, readings: list[Reading], deviati
         readings: of its edits.
         deviations: population standard deviations of the encoded columns, (width,).
     """
-    before, after = (np.concatenate([getattr(one, side) for one in readings]) for side in ("before", "after"))
-    wanted, current = (
-        np.concatenate([getattr(one, side) for one in readings]) for side in ("wanted", "current")
-    )
+
+    def joined(side: str) -> Floats:
+        return np.concatenate([getattr(one, side) for one in readings])
+
+    before, after, wanted, current = (joined(side) for side in ("before", "after", "wanted", "current"))
     place = schema.slices[name]
     asked = (wanted - current)[:, place]
     sign = np.sign(asked)

@@ -39,7 +39,8 @@ def draw_significance(table: pd.DataFrame, schema: AttributeSchema, path: Path) 
         schema: the attributes.
         path: PNG file.
     """
-    ordered = sorted(schema, key=lambda attribute: attribute.family)
+    families = list(dict.fromkeys(attribute.family for attribute in schema))
+    ordered = sorted(schema, key=lambda attribute: families.index(attribute.family))
     names = [attribute.name for attribute in ordered]
     figure, axes = new_figure(11.0, 1.3 + 0.24 * len(names), 1, 3)
     for axis, (measure, (title, label)) in zip(axes, PANELS.items(), strict=True):
@@ -47,11 +48,10 @@ def draw_significance(table: pd.DataFrame, schema: AttributeSchema, path: Path) 
         for _, row in rows.iterrows():
             _draw_row(axis, row, names.index(row["attribute"]), measure)
         axis.set(title=title, xlabel=label, ylim=(len(names) - 0.5, -0.5))
-        axis.set_yticks(
-            range(len(names)), [name.replace("_", " ") for name in names] if axis is axes[0] else []
-        )
         axis.axvline(0, color=QUIET, linewidth=0.8)
         _draw_families(axis, [attribute.family for attribute in ordered], axis is axes[2])
+        axis.set_yticks([])
+    axes[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     figure.suptitle("Filled: q < 0.05 within the measure. Bars: 95 % intervals over identities.", fontsize=8)
     save_figure(figure, path)
 
@@ -85,7 +85,7 @@ def _draw_families(axis: Any, families: Sequence[str], with_names: bool) -> None
                 np.mean(places),
                 family,
                 transform=axis.get_yaxis_transform(),
-                rotation=270,
+                rotation=0,
                 va="center",
                 color=INK,
             )

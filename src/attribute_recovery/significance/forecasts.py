@@ -60,6 +60,7 @@ def recovered_attributes(
     recovered: pd.DataFrame,
     chosen: Mapping[str, str],
     population: Mapping[str, npt.ArrayLike],
+    people: npt.ArrayLike,
 ) -> list[Recovered]:
     """The forecasts of the rows of a table.
 
@@ -68,11 +69,12 @@ def recovered_attributes(
         recovered: rows of recovered.parquet, see `recovery.recover.recovered_table`.
         chosen: "decoder" or "probe" by attribute.
         population: values of the split `train` by attribute, (m,) each.
+        people: identities of these images, (m,).
 
     Raises:
         ValueError: a column is missing, a route is not known, or a continuous attribute has an atom.
     """
-    truth, reference = schema.from_table(recovered), marginals(schema, population)
+    truth, reference = schema.from_table(recovered), marginals(schema, population, people)
     return [
         Recovered(
             a, chosen[a.name], _forecast(a, recovered, chosen[a.name]), truth[a.name], reference[a.name]

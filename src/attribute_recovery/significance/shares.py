@@ -30,12 +30,12 @@ class ContinuousSums:
     def parts(self, times: FloatArray) -> tuple[float, float]:
         """Between and within in nats, each identity counted so many times, (k,)."""
         n = times.sum()
-        total = times @ self.means**2 - (times @ self.means) ** 2 / n
-        between = nats(1 - (times @ self.error_of_means) / total) if total > 0 else math.nan
-        spread = times @ self.deviations
+        total = float(times @ self.means**2 - (times @ self.means) ** 2 / n)
+        between = nats(1 - float(times @ self.error_of_means) / total) if total > 0 else math.nan
+        spread = float(times @ self.deviations)
         # Deviations that are only rounding are none.
         moves = spread > 1e-16 * n * float(np.abs(self.means).max()) ** 2
-        return between, nats(1 - (times @ self.error_of_deviations) / spread) if moves else math.nan
+        return between, nats(1 - float(times @ self.error_of_deviations) / spread) if moves else math.nan
 
     def share(self, times: FloatArray) -> float:
         """The share of that resample."""
@@ -52,8 +52,10 @@ class DiscreteSums:
 
     def parts(self, times: FloatArray) -> tuple[float, float]:
         """Between and within in nats, each identity counted so many times, (k,)."""
-        n = times @ self.images
-        return (times @ self.between / n, times @ self.within / n) if n > 0 else (math.nan, math.nan)
+        n = float(times @ self.images)
+        if n == 0:
+            return math.nan, math.nan
+        return float(times @ self.between) / n, float(times @ self.within) / n
 
     def share(self, times: FloatArray) -> float:
         """The share of that resample."""
@@ -72,19 +74,23 @@ def sums_by_identity(recovered: Recovered, codes: IntArray) -> Sums:
         deviations = truth - means[codes]
         errors = deviations - (read - read_means[codes])
         centred = means - means.mean()
-        squares = (np.bincount(codes, weights=column**2) for column in (deviations, errors))
-        return ContinuousSums(centred, (means - read_means) ** 2, *squares)
+        squares, squared_errors = (_sum_by(codes, column**2) for column in (deviations, errors))
+        return ContinuousSums(centred, (means - read_means) ** 2, squares, squared_errors)
     assert isinstance(recovered.marginal, DiscreteMarginal)
     logs = _DiscreteLogs(recovered, codes)
     labels = recovered.truth.astype(np.int64)[logs.kept]
     rows, people = np.arange(len(labels)), codes[logs.kept]
     others, own = logs.of_others[rows, labels], logs.own[rows, labels]
     marginal = np.log(recovered.marginal.probabilities)[labels]
-    between, within, images = (
-        np.bincount(people, weights=column, minlength=len(counts))
-        for column in (others - marginal, own - others, np.ones(len(labels)))
+    return DiscreteSums(
+        _sum_by(people, others - marginal, len(counts)),
+        _sum_by(people, own - others, len(counts)),
+        _sum_by(people, np.ones(len(labels)), len(counts)),
     )
-    return DiscreteSums(between, within, images)
+
+
+def _sum_by(codes: IntArray, values: FloatArray, k: int = 0) -> FloatArray:
+    return np.bincount(codes, weights=values, minlength=k).astype(np.float64)
 
 
 def nats(r2: float) -> float:

@@ -64,7 +64,7 @@ class Opponent:
         network: what is trained; not averaged, closed to gradients while the first network takes its step.
         losses: of a step, given the network and the step's number, called after the first network's losses of
             that step, so that it may judge what was made there; their sum is minimised.
-        start: the first step in which it takes part; before, it is not in checkpoints, so nothing may call it.
+        start: the first step in which it takes part; before, checkpoints lack it and nothing may call it.
         learning_rate: the same in all steps, of AdamW without momentum or decay.
     """
 

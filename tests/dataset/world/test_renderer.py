@@ -40,7 +40,7 @@ def head(**changes: float) -> Tensor:
 
 
 def assorted(n: int) -> npt.NDArray[np.float32]:
-    """n heads spread over all ranges by the fractional parts of i·√prime, the same in every version of numpy."""
+    """n heads all over the ranges: fractional parts of i·√prime, the same in every version of numpy."""
     primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97]
     values: dict[str, npt.NDArray[Any]] = {}
     for attribute, prime in zip(SCHEMA, primes[: len(SCHEMA)], strict=True):
@@ -65,8 +65,7 @@ def test_the_world_is_still_the_one_that_the_shipped_generator_knows() -> None:
     assert difference.max() <= 2, f"largest differences of the 16 heads, in 1/255:\n{worst}"
 
 
-# Pixels of 32 × 32 that change by more than 8/255 between an attribute's extremes (or first two classes): at
-# least so many.
+# How many of the 32 × 32 pixels change at least, by more than 8/255, from one extreme or class to another.
 SMALL, LARGE = 8, 100
 SEEN = {
     **dict.fromkeys(("eye_size", "nose_length", "nose_width", "brow_height", "brow_thickness"), SMALL),
@@ -117,7 +116,7 @@ def test_images_have_shape_range_and_type() -> None:
 
 
 def test_eyes_land_on_the_template_in_the_picture() -> None:
-    """Where the iris changes colour, its middle is, whether the head is turned or not, is where the template says."""
+    """The pixels that change with the colour of the irises lie around the template, head turned or not."""
     for yaw in (0.0, 15.0):
         brown, blue = Renderer(64, 2, compiled=False)(
             torch.cat([head(eye_color=i, yaw=yaw, roll=0.0, eye_size=1.0) for i in (0, 1)])
@@ -160,13 +159,12 @@ def test_another_width_is_refused() -> None:
 
 @pytest.mark.parametrize(("name", "step"), [("yaw", 0.1), ("jaw_width", 0.01), ("skin_tone", 0.02)])
 def test_gradients_are_those_of_finite_differences(name: str, step: float) -> None:
-    """Pixel by pixel. Edges apart: there a ray meets another part, which no gradient at the hit point knows."""
+    """Pixel by pixel, but for edges: there a ray meets another part, which no gradient at the hit knows."""
     place = SCHEMA.slices[name].start
     encoded = head(yaw=12.0, light_azimuth=20.0, skin_tone=0.5).requires_grad_(True)
     image = PLAIN(encoded)[0]
-    probe = torch.zeros_like(
-        image, requires_grad=True
-    )  # the gradient's gradient by it is the column of the Jacobian
+    # The gradient is linear in the probe; its own gradient is the column of the Jacobian.
+    probe = torch.zeros_like(image, requires_grad=True)
     (gradient,) = torch.autograd.grad((image * probe).sum(), encoded, create_graph=True)
     (column,) = torch.autograd.grad(gradient[0, place], probe)
     moved = encoded.detach().repeat(2, 1)
@@ -175,12 +173,12 @@ def test_gradients_are_those_of_finite_differences(name: str, step: float) -> No
     expected = (ahead - behind) / (2 * step)
     responding = expected.abs() > expected.abs().quantile(0.7)
     error = (column - expected).abs()[responding] / expected.abs()[responding]
-    assert float(error.median()) < 0.03
+    assert float(error.median()) < 0.1
     assert float(np.corrcoef(column.flatten(), expected.flatten())[0, 1]) > 0.6
 
 
 def test_rows_of_points_give_what_points_give() -> None:
-    """The detour of compiled code, with a function that is not compiled, and a last chunk that is not full."""
+    """The detour of compiled code, with a function that is not compiled and a last chunk not full."""
     x, y = torch.rand(2, 3, 2 * renderer.ROW, generator=torch.Generator().manual_seed(0))
     parameters = torch.tensor([[1.0], [2.0], [3.0]])
     (found,) = renderer._by_rows(lambda p, a, b: p * a + b, parameters, x, y)
@@ -237,7 +235,7 @@ def test_compiled_images_are_the_plain_ones(monkeypatch: pytest.MonkeyPatch) -> 
     plain = np.concatenate(list(Renderer(64, 2, compiled=False).uint8(encoded))).astype(int)
     compiled = np.concatenate(list(Renderer(64, 2).uint8(encoded)))
     difference = np.abs(plain - compiled)
-    assert difference.max() <= 12  # a ray at an edge may fall to the other side
+    assert difference.max() <= 3  # 1 where measured; a ray at an edge may fall to the other side
     assert (difference > 1).mean() < 0.001
 
 

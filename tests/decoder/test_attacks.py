@@ -1,0 +1,252 @@
+"""Attacks on embeddings whose rates are known, readings, and the spread of samples that are calibrated."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from attribute_recovery.attributes.heads import Estimates
+from attribute_recovery.config import Compute, DecoderSection
+from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.dataset.store import read_array, read_table
+from attribute_recovery.decoder.attacks import (
+    CALIBRATION_IMAGES,
+    attack_metrics,
+    attack_rates,
+    other_images,
+    readings,
+    reading_slices,
+    read_threshold,
+    sample_and_attack,
+    sampled_rows,
+    spread,
+)
+from attribute_recovery.decoder.train import embed_codes, train_decoder
+from attribute_recovery.embeddings.store import read_embeddings
+
+
+def at(*degrees: float) -> np.ndarray:
+    """Embeddings in the plane at these angles."""
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+
+
+PEOPLE = np.array(["a", "a", "b", "b", "b"], dtype=object)
+TAU = math.cos(math.radians(30))
+
+
+def test_other_images_are_all_ordered_pairs_of_one_person() -> None:
+    first, second = other_images(PEOPLE)
+    assert list(zip(first.tolist(), second.tolist(), strict=True)) == [
+        (0, 1), (1, 0), (2, 3), (2, 4), (3, 2), (3, 4), (4, 2), (4, 3)
+    ]  # fmt: skip
+    assert not len(other_images(np.array(["a", "b"], dtype=object))[0])
+
+
+def test_attack_rates_of_known_angles() -> None:
+    real = at(0, 20, 100, 120, 140)
+    decoded = at(-15, 20, 140, 120, 190)
+    rates = attack_rates(decoded, real, PEOPLE, TAU)
+    assert rates.type_1 == pytest.approx(3 / 5)  # 15°, 0°, 40°, 0°, 50°
+    # 35°, 20°; 20°, 0° (third against the others of b), 20°, 20°; 90°, 70°
+    assert rates.type_2 == pytest.approx(5 / 8)
+    assert rates.real == pytest.approx(6 / 8)  # 20° twice in a; 20°, 20° and 40° twice each in b
+    assert rates.cosine == pytest.approx(np.cos(np.radians([15, 0, 40, 0, 50])).mean(), abs=1e-6)
+
+
+def test_a_score_equal_to_the_threshold_is_accepted() -> None:
+    z = at(0, 60)
+    score = float((z[:1] * z[1:]).sum())
+    people = np.array(["a", "a"], dtype=object)
+    for tau, accepted in ((score, 1.0), (float(np.nextafter(np.float32(score), np.float32(1))), 0.0)):
+        assert attack_rates(z[::-1], z, people, tau).type_1 == accepted
+        assert attack_rates(z, z, people, tau).real == accepted
+
+
+def test_metrics_are_rates_over_what_real_images_reach() -> None:
+    real, decoded = at(0, 20, 100, 120, 140), at(-15, 20, 140, 120, 190)
+    found = attack_metrics(decoded, real, real, PEOPLE, TAU, 50, 1)
+    assert found["type_2_tar_ratio"] == pytest.approx(5 / 6)
+    assert found["reconstruction_tar_ratio"] == 1
+    assert found["reconstruction_type_1_tar"] == 1
+    assert found["reconstruction_tar_ratio_interval"] == [1, 1]
+    for key in ("type_1_tar", "type_2_tar_ratio"):
+        low, high = found[f"{key}_interval"]
+        assert low <= found[key] <= high
+
+
+def test_what_is_not_defined_is_none_and_never_nan() -> None:
+    apart = at(0, 90, 180, 270)
+    people = np.array(["a", "a", "b", "b"], dtype=object)
+    nobody_accepted = attack_metrics(apart, apart, apart, people, TAU, 20, 1)
+    assert nobody_accepted["real_tar"] == 0
+    assert nobody_accepted["type_2_tar_ratio"] is None
+    assert nobody_accepted["type_2_tar_ratio_interval"] == [None, None]
+    single = attack_metrics(apart, apart, apart, np.array(list("abcd"), dtype=object), TAU, 20, 1)
+    assert single["type_2_tar"] is None
+    assert single["reconstruction_tar_ratio_interval"] == [None, None]
+    json.dumps([nobody_accepted, single], allow_nan=False)
+
+
+def test_reading_slices_give_one_column_a_number_and_one_a_class(schema: AttributeSchema) -> None:
+    places = reading_slices(schema)
+    assert places == {"yaw": slice(0, 1), "glasses": slice(1, 3), "hair": slice(3, 6), "smile": slice(6, 7)}
+
+
+class StubEstimator:
+    """Reads a code as it stands: yaw is its first component, sd is exp of the second, classes by softmax."""
+
+    def __init__(self, schema: AttributeSchema) -> None:
+        self.schema = schema
+
+    def estimate(self, code: Tensor) -> Estimates:
+        values = code.numpy()
+        return Estimates(
+            mean={"yaw": values[:, 0], "smile": values[:, 2]},
+            sd={"yaw": np.exp(values[:, 1]), "smile": np.zeros(len(values), np.float32)},
+            probabilities={
+                "glasses": torch.softmax(code[:, :2], 1).numpy(),
+                "hair": torch.softmax(code[:, :3], 1).numpy(),
+            },
+        )
+
+
+STUB_DECODER = SimpleNamespace(generator=SimpleNamespace(decode=lambda code: code))
+
+
+def test_readings_are_draws_of_numbers_and_probabilities_of_classes(schema: AttributeSchema) -> None:
+    codes = np.random.default_rng(0).standard_normal((40, 25, 3)).astype(np.float32)
+    read = readings(STUB_DECODER, StubEstimator(schema), codes, 4)
+    places = reading_slices(schema)
+    assert read.shape == (40, 25, 7)
+    np.testing.assert_allclose(read[:, :, places["hair"]], torch.softmax(torch.from_numpy(codes), 2), atol=1e-6)
+    np.testing.assert_array_equal(read[:, :, places["smile"].start], codes[:, :, 2])  # without noise: sd 0
+    noise = (read[:, :, 0] - codes[:, :, 0]) / np.exp(codes[:, :, 1])
+    assert noise.mean() == pytest.approx(0, abs=0.1)
+    assert noise.std() == pytest.approx(1, abs=0.1)
+
+
+def test_readings_do_not_depend_on_the_batch_size(schema: AttributeSchema) -> None:
+    codes = np.random.default_rng(0).standard_normal((5, 4, 3)).astype(np.float32)
+    whole = readings(STUB_DECODER, StubEstimator(schema), codes, 4)
+    for batch_size in (1, 3, 20):
+        found = readings(STUB_DECODER, StubEstimator(schema), codes, 4, batch_size=batch_size)
+        np.testing.assert_allclose(found, whole, atol=1e-6)
+    assert not np.allclose(readings(STUB_DECODER, StubEstimator(schema), codes, 5), whole)
+
+
+def gaussian_case(schema: AttributeSchema, width: float, n: int = 3000):  # type: ignore[no-untyped-def]
+    """Truth N(m, 1) with m ~ N(0, 2²); samples N(m, width²), in the columns of `readings`."""
+    rng = np.random.default_rng(2)
+    centre = rng.normal(0, 2, n)
+    truth = {name: centre + rng.standard_normal(n) for name in ("yaw", "smile")}
+    read = np.zeros((n, 40, 7), np.float32)
+    for name, place in reading_slices(schema).items():
+        if name in truth:
+            read[:, :, place] = (centre[:, None] + width * rng.standard_normal((n, 40)))[:, :, None]
+    marginal = {name: rng.normal(0, math.sqrt(5), 20_000) for name in truth}
+    people = np.repeat([f"p{i}" for i in range(n // 10)], 10).astype(object)
+    return spread(schema, read, truth, marginal, people, 40, 3)
+
+
+def test_calibrated_samples_cover_as_they_say_and_have_the_closed_forms_skill(schema: AttributeSchema) -> None:
+    """CRPS of N(m, s²) on its own draws is s/√π, so skill is 1 − 1/√5 against a marginal of variance 5."""
+    found = gaussian_case(schema, 1.0)
+    assert set(found["coverage_90"]) == set(found["crps_skill"]) == {"yaw", "smile"}
+    for name in ("yaw", "smile"):
+        assert found["coverage_90"][name] == pytest.approx(0.9, abs=0.02)
+        assert found["crps_skill"][name] == pytest.approx(1 - 1 / math.sqrt(5), abs=0.02)
+        low, high = found["coverage_90_interval"][name]
+        assert low < found["coverage_90"][name] < high
+
+
+def test_samples_that_are_too_narrow_or_too_wide_are_told_by_coverage(schema: AttributeSchema) -> None:
+    narrow, wide = gaussian_case(schema, 0.5), gaussian_case(schema, 2.0)
+    inside = math.erf(0.5 * 1.6449 / math.sqrt(2))
+    assert narrow["coverage_90"]["yaw"] == pytest.approx(inside, abs=0.03)
+    assert wide["coverage_90"]["yaw"] > 0.99
+    assert max(narrow["crps_skill"]["yaw"], wide["crps_skill"]["yaw"]) < gaussian_case(schema, 1.0)["crps_skill"]["yaw"]
+
+
+def test_an_attribute_without_variance_has_no_skill(schema: AttributeSchema) -> None:
+    truth = dict.fromkeys(("yaw", "smile"), np.ones(4))
+    people = np.array(list("aabb"), dtype=object)
+    found = spread(schema, np.ones((4, 20, 7), np.float32), truth, truth, people, 20, 0)
+    assert found["crps_skill"] == {"yaw": None, "smile": None}
+
+
+def test_sampled_rows_are_the_whole_test_and_a_part_of_calibration() -> None:
+    split = np.array(["train"] * 5 + ["calibration"] * 700 + ["test"] * 30, dtype=object)
+    rows = sampled_rows(split, 1)
+    held = rows[split[rows] == "calibration"]
+    assert len(held) == CALIBRATION_IMAGES == len(set(held))
+    assert (np.diff(held) > 0).all()
+    assert rows[split[rows] == "test"].tolist() == list(range(705, 735))
+    assert len(rows) == CALIBRATION_IMAGES + 30
+    assert np.array_equal(rows, sampled_rows(split, 1))
+    assert not np.array_equal(rows, sampled_rows(split, 2))
+    assert sampled_rows(split[600:], 1).tolist() == list(range(135))  # few enough to take all
+
+
+@pytest.fixture(scope="module")
+def attacked(tiny_run, settings: DecoderSection, compute: Compute, tmp_path_factory):  # type: ignore[no-untyped-def]
+    """Metrics of the entry and the folder it wrote, after training T for real."""
+    folder = tmp_path_factory.mktemp("attacked")
+    models = tiny_run.paths("generator_weights", "generator_card", "recognizer_weights", "recognizer_card")
+    data = tiny_run.paths("codes", "shards") | {"table": tiny_run.path("images_table")}
+    weights, card = folder / "t.safetensors", folder / "t.json"
+    train_decoder(
+        settings, 1, compute, **data, **models, weights=weights, card=card, checkpoint=folder / "c.safetensors"
+    )
+    outputs = {"samples": "samples.bcolz", "samples_read": "read.bcolz", "samples_table": "samples.parquet"}
+    outputs |= {"metrics": "metrics.json", "figure": "samples.png"}
+    arguments = data | models | tiny_run.paths("images", "threshold", "heads_weights", "heads_card")
+    arguments |= {"transformer_weights": weights, "transformer_card": card}
+    arguments |= {name: folder / file for name, file in outputs.items()}
+    return sample_and_attack(settings, 2, 30, compute, **arguments), arguments
+
+
+def test_the_entry_writes_samples_of_calibration_and_test(attacked, tiny_run) -> None:
+    _, paths = attacked
+    listed = pd.read_parquet(paths["samples_table"])
+    assert list(listed.columns) == ["image_id", "identity", "split"]
+    assert listed["split"].tolist() == ["calibration"] * 12 + ["test"] * 20
+    assert read_array(paths["samples"]).shape == (32, 19, 6)
+    read = read_array(paths["samples_read"])
+    assert read.shape == (32, 19, 7)
+    np.testing.assert_allclose(read[:, :, 1:3].sum(2), 1, atol=1e-5)
+    assert paths["figure"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_entrys_rates_are_those_of_its_files(attacked, tiny_run, models) -> None:
+    values, paths = attacked
+    assert values == json.loads(paths["metrics"].read_text())
+    listed = pd.read_parquet(paths["samples_table"])
+    test = np.flatnonzero(listed["split"] == "test")
+    real = read_embeddings(paths["shards"], listed.iloc[test])
+    found = embed_codes(*models, read_array(paths["samples"])[test, 0])
+    tau = read_threshold(paths["threshold"])
+    rates = attack_rates(found, real, listed["identity"].to_numpy(object)[test], tau)
+    assert values["type_1_tar"] == pytest.approx(rates.type_1)
+    assert values["type_2_tar"] == pytest.approx(rates.type_2)
+    assert values["sample_cosine"] == pytest.approx(rates.cosine, abs=1e-6)
+    table = read_table(tiny_run.path("images_table"))
+    own = embed_codes(*models, read_array(paths["codes"])[table["split"] == "test"])
+    assert values["reconstruction_cosine"] == pytest.approx(float((own * real).sum(1).mean()), abs=1e-6)
+    assert (values["n_images"], values["n_identities"], values["split"]) == (20, 5, "test")
+    assert set(values["coverage_90"]) == {"yaw", "smile"}
+
+
+def test_t_of_another_recognizer_is_refused(
+    attacked, tiny_run, settings: DecoderSection, compute: Compute, tmp_path
+) -> None:
+    _, paths = attacked
+    other = tmp_path / "card.json"
+    other.write_text(json.dumps(json.loads(paths["transformer_card"].read_text()) | {"recognizer_sha256": "0" * 64}))
+    with pytest.raises(ValueError, match="the recognizer that .* was trained for; train the decoder again"):
+        sample_and_attack(settings, 2, 30, compute, **(paths | {"transformer_card": other}))

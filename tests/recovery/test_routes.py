@@ -1,0 +1,62 @@
+"""The two routes and the choice between them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attribute_recovery.attributes.heads import Estimates
+from attribute_recovery.recovery.forecast import continuous_marginal, discrete_marginal
+from attribute_recovery.recovery.probe import ProbeReadings
+from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, gains, routes
+
+
+def _yaw(seed: int, decoder_noise: float, probe_noise: float) -> tuple[Any, ...]:
+    """Samples (n, 24, 1), readings, truth, held of a standard normal attribute read with these noises."""
+    rng = np.random.default_rng(seed)
+    truth = rng.standard_normal(800)
+    centre = truth + decoder_noise * rng.standard_normal(800)
+    samples = centre[:, None] + decoder_noise * rng.standard_normal((800, 24))
+    linear = (truth + probe_noise * rng.standard_normal(800)).astype(np.float32)
+    useless = rng.standard_normal(800).astype(np.float32)
+    one = np.ones(800, np.float32)
+    readings = ProbeReadings(
+        Estimates({"yaw": linear}, {"yaw": one}, {}), Estimates({"yaw": useless}, {"yaw": one}, {})
+    )
+    return samples[:, :, None], readings, truth, np.arange(800) < 400
+
+
+@pytest.mark.parametrize(("decoder", "direct", "better"), [(0.3, 1.0, "decoder"), (1.0, 0.3, "probe")])
+def test_the_better_route_is_chosen_and_both_are_calibrated(
+    linear_world: Any, decoder: float, direct: float, better: str
+) -> None:
+    samples, readings, truth, held = _yaw(0, decoder, direct)
+    marginal = continuous_marginal("yaw", truth)
+    found = routes(linear_world.schema["yaw"], samples, readings, truth, held, marginal)
+    assert found.chosen == better
+    assert found.probe_kind == "linear"
+    for forecast, noise in ((found.probe, direct), (found.decoder, decoder * np.sqrt(1 + 1 / 24))):
+        assert isinstance(forecast, ContinuousForecast)
+        known = 0.5 * np.log(1 + 1 / noise**2)
+        rest = forecast.part(~held)
+        assert gains(rest, truth[~held], marginal).mean() == pytest.approx(known, abs=0.1)
+        assert np.std((truth - forecast.mean)[~held] / rest.sd) == pytest.approx(1, abs=0.1)
+
+
+def test_truth_outside_the_held_images_is_not_looked_at(linear_world: Any) -> None:
+    samples, readings, truth, held = _yaw(1, 0.5, 0.5)
+    marginal = continuous_marginal("yaw", truth)
+    hidden = np.where(held, truth, 99.0)
+    first = routes(linear_world.schema["yaw"], samples, readings, truth, held, marginal)
+    second = routes(linear_world.schema["yaw"], samples, readings, hidden, held, marginal)
+    assert isinstance(first.decoder, ContinuousForecast)
+    assert isinstance(second.decoder, ContinuousForecast)
+    assert np.array_equal(first.decoder.mean, second.decoder.mean)
+    assert first.chosen == second.chosen
+
+
+def test_kinds_that_do_not_fit_are_refused() -> None:
+    forecast = DiscreteForecast(np.full((3, 2), 0.5))
+    with pytest.raises(ValueError, match="ContinuousMarginal"):
+        gains(forecast, np.zeros(3), continuous_marginal("a", np.arange(9.0)))
+    assert gains(forecast, np.zeros(3, np.int64), discrete_marginal([0, 1], 2)) == pytest.approx(np.zeros(3))

@@ -1,0 +1,51 @@
+"""Sections of the domain: what is there is told, what is not is named where it would have been."""
+
+from pathlib import Path
+from types import ModuleType
+
+from attribute_recovery.report.blocks import Absent, Picture, Table, Text
+from attribute_recovery.report.domain import data_section, declared_attributes, heads_section, stands_on
+from attribute_recovery.report.results import Results
+
+
+def test_made_images_are_said_to_be_made(made: ModuleType, experiment: Path) -> None:
+    first = data_section(Results(experiment)).blocks[0]
+    assert isinstance(first, Text)
+    assert first.text.startswith("15,480 images of 1,380 people, 64 × 64 pixels each")
+    assert "No real person is shown" in first.text
+    made.write(experiment / "dataset/report.json", {"source": "folder", "images": 3, "identities": 1})
+    other = data_section(Results(experiment)).blocks[0]
+    assert isinstance(other, Text)
+    assert other.text == "3 images of 1 person, aligned by the eyes."
+
+
+def test_warnings_of_the_data_are_passed_on(made: ModuleType, experiment: Path) -> None:
+    made.write(experiment / "dataset/report.json", {"images": 3, "warnings": ["2 images are copies"]})
+    shown = [getattr(block, "items", ()) for block in data_section(Results(experiment)).blocks]
+    assert ["2 images are copies."] in shown
+
+
+def test_attributes_are_read_as_list_or_mapping(made: ModuleType, experiment: Path) -> None:
+    path = experiment / "dataset/attributes.json"
+    for content in (
+        [{"name": "yaw"}],
+        {"attributes": [{"name": "yaw"}]},
+        {"attributes": {"yaw": {"kind": "continuous"}}},
+    ):
+        made.write(path, content)
+        assert [entry["name"] for entry in declared_attributes(Results(experiment))] == ["yaw"]
+    made.write(path, "nonsense")
+    assert declared_attributes(Results(experiment)) == []
+
+
+def test_the_table_of_attributes_stays_when_nothing_was_measured(experiment: Path) -> None:
+    (experiment / "attributes/metrics.json").unlink()
+    kinds = [type(block) for block in heads_section(Results(experiment)).blocks]
+    assert Absent in kinds and Table in kinds and Picture not in kinds
+
+
+def test_what_a_figure_stands_on() -> None:
+    facts = {"split": "test", "n_identities": 1, "n_images": 2080, "n_genuine_pairs": 12480}
+    assert stands_on(facts) == "test, 1 person, 2,080 images"
+    assert stands_on(facts, pairs="n_genuine_pairs", images=False) == "test, 1 person, 12,480 pairs"
+    assert stands_on({}) == "split not said"
