@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, update_config
 
 from attribute_recovery.config import ConfigError, parse_config, read_overlaid
+from attribute_recovery.dataset.prepare import check_dataset
 
 min_version("9.27")
 
@@ -19,6 +20,7 @@ try:
     values = read_overlaid(configuration_file)
     update_config(values, workflow.config_settings.config)
     configuration = parse_config(values, configuration_file)
+    check_dataset(configuration.dataset, configuration_file)
 except ConfigError as error:
     raise WorkflowError(str(error))
 

@@ -8,7 +8,6 @@ no times. Manifests are what says whether a later job runs again: the data files
 Snakemake knows large files by their times only and sees nothing inside a bcolz folder.
 """
 
-import os
 import re
 import shlex
 import sys
@@ -22,8 +21,6 @@ from attribute_recovery.tracking.executions import job_record_paths, read_record
 
 # Snakemake 9.27 puts the interpreter into a shell command as it is, which a space in the clone's path would break.
 sys.executable = shlex.quote(sys.executable)
-# torch's compiled code stays in the clone. Not a param: where it lies changes no result.
-os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(".cache/inductor").absolute()))
 
 package_code = PackageCode()
 

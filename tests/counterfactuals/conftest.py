@@ -1,7 +1,7 @@
-"""A world without networks: an image shows its attributes as pixels, and f turns their weighted sum into an angle.
+"""A world without networks: an image shows its attributes as pixels, and f turns their sum into an angle.
 
-Everything in it has a known answer: G is the identity, an edit does what it says, and the score of two images is
-the cosine of the difference of their angles.
+Everything in it has a known answer: G is the identity, an edit does what it says, and the score of two images
+is the cosine of the difference of their angles.
 """
 
 import importlib.util
@@ -37,7 +37,9 @@ SCHEMA = AttributeSchema(
         _number("nose"),
         _number("brow"),
         Attribute("glasses", "appearance", "binary", "image", "class", categories=("off", "on")),
-        Attribute("hair", "appearance", "categorical", "mixed", "class", categories=("short", "long", "curly")),
+        Attribute(
+            "hair", "appearance", "categorical", "mixed", "class", categories=("short", "long", "curly")
+        ),
         _number("age", editable=False),
     )
 )
@@ -148,7 +150,7 @@ def world() -> SimpleNamespace:
 
 @pytest.fixture
 def material(world: SimpleNamespace) -> Callable[..., Material]:
-    """Function (attributes (n, 8), identities, tau) -> Material in which images, codes and embeddings agree."""
+    """Function (attributes (n, 8), identities, tau) -> Material whose images, codes and embeddings agree."""
 
     def made(attributes: np.ndarray, identities: list[str], tau: float, **angle: float) -> Material:
         generator, recognizer = StubGenerator(), StubRecognizer(linear(**(angle or {"jaw": 90.0})))

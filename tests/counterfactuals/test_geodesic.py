@@ -97,7 +97,9 @@ def _near(z: np.ndarray, seed: int) -> np.ndarray:
 
 @settings(deadline=None, max_examples=80)
 @given(st.integers(2, 30), st.integers(0, 2**31), st.floats(0, 1e-5))
-def test_tangents_are_unit_and_orthogonal_however_near_the_points(size: int, seed: int, distance: float) -> None:
+def test_tangents_are_unit_and_orthogonal_however_near_the_points(
+    size: int, seed: int, distance: float
+) -> None:
     base, towards = on_sphere(5, size, seed), on_sphere(5, size, seed + 1)
     for goal in (towards, base + distance * towards, -base + distance * towards):
         goal = goal / np.linalg.norm(goal, axis=1, keepdims=True)

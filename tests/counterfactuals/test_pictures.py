@@ -20,7 +20,9 @@ N = 20
 def drawn_grids(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     """Arguments of the grids instead of files."""
     grids = []
-    monkeypatch.setattr(pictures, "save_image_grid", lambda rows, path, **names: grids.append((rows, path, names)))
+    monkeypatch.setattr(
+        pictures, "save_image_grid", lambda rows, path, **names: grids.append((rows, path, names))
+    )
     return grids
 
 

@@ -16,7 +16,15 @@ DEGREES = (0, 10, 80, 20, 110)
 
 
 def moved(  # type: ignore[no-untyped-def]
-    world: SimpleNamespace, first, second, *, transformer=None, travel=1.4, n_samples=3, angle=None, degrees=DEGREES
+    world: SimpleNamespace,
+    first,
+    second,
+    *,
+    transformer=None,
+    travel=1.4,
+    n_samples=3,
+    angle=None,
+    degrees=DEGREES,
 ):
     generator = world.StubGenerator()
     decoder = Decoder(transformer or world.StubTransformer(), generator, 1, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""The files that the stage reads, tiny: random networks on 16 × 16 images, written as the earlier stages do."""
+"""The files that the stage reads, tiny: random networks, images of 16 × 16, as earlier stages write them."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,9 @@ SCHEMA = AttributeSchema(
     (
         Attribute("yaw", "pose", "continuous", "image", "degrees", (-40.0, 40.0)),
         Attribute("glasses", "appearance", "binary", "image", "class", categories=("off", "on")),
-        Attribute("hair", "appearance", "categorical", "mixed", "class", categories=("short", "long", "curly")),
+        Attribute(
+            "hair", "appearance", "categorical", "mixed", "class", categories=("short", "long", "curly")
+        ),
         Attribute("smile", "expression", "continuous", "image", "of full"),
     )
 )
@@ -67,6 +69,10 @@ def compute() -> Compute:
 
 @pytest.fixture(scope="session")
 def settings() -> DecoderSection:
+    return decoder_settings()
+
+
+def decoder_settings() -> DecoderSection:
     return DecoderSection(
         hidden=16,
         blocks=1,
@@ -82,7 +88,11 @@ def settings() -> DecoderSection:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
-    run = TinyRun(tmp_path_factory.mktemp("tiny"))
+    return write_run(tmp_path_factory.mktemp("tiny"))
+
+
+def write_run(folder: Path) -> TinyRun:
+    run = TinyRun(folder)
     torch.manual_seed(5)
     write_models(run)
     write_data(run)
@@ -151,9 +161,7 @@ def _write_heads(run: TinyRun) -> None:
 def write_data(run: TinyRun) -> None:
     """Images of random colour patches, their table, codes, embeddings, and τ at the middle of all scores."""
     rng = np.random.default_rng(8)
-    names = [
-        f"{split}-{i:04d}" for split, n in PEOPLE.items() for i in range(n) for _ in range(IMAGES_EACH)
-    ]
+    names = [f"{split}-{i:04d}" for split, n in PEOPLE.items() for i in range(n) for _ in range(IMAGES_EACH)]
     n = len(names)
     patches = rng.integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
     images = patches.repeat(4, 1).repeat(4, 2)

@@ -19,9 +19,9 @@ from attribute_recovery.decoder.attacks import (
     attack_metrics,
     attack_rates,
     other_images,
-    readings,
-    reading_slices,
     read_threshold,
+    reading_slices,
+    readings,
     sample_and_attack,
     sampled_rows,
     spread,
@@ -124,7 +124,9 @@ def test_readings_are_draws_of_numbers_and_probabilities_of_classes(schema: Attr
     read = readings(STUB_DECODER, StubEstimator(schema), codes, 4)
     places = reading_slices(schema)
     assert read.shape == (40, 25, 7)
-    np.testing.assert_allclose(read[:, :, places["hair"]], torch.softmax(torch.from_numpy(codes), 2), atol=1e-6)
+    np.testing.assert_allclose(
+        read[:, :, places["hair"]], torch.softmax(torch.from_numpy(codes), 2), atol=1e-6
+    )
     np.testing.assert_array_equal(read[:, :, places["smile"].start], codes[:, :, 2])  # without noise: sd 0
     noise = (read[:, :, 0] - codes[:, :, 0]) / np.exp(codes[:, :, 1])
     assert noise.mean() == pytest.approx(0, abs=0.1)
@@ -154,7 +156,9 @@ def gaussian_case(schema: AttributeSchema, width: float, n: int = 3000):  # type
     return spread(schema, read, truth, marginal, people, 40, 3)
 
 
-def test_calibrated_samples_cover_as_they_say_and_have_the_closed_forms_skill(schema: AttributeSchema) -> None:
+def test_calibrated_samples_cover_as_they_say_and_have_the_closed_forms_skill(
+    schema: AttributeSchema,
+) -> None:
     """CRPS of N(m, s²) on its own draws is s/√π, so skill is 1 − 1/√5 against a marginal of variance 5."""
     found = gaussian_case(schema, 1.0)
     assert set(found["coverage_90"]) == set(found["crps_skill"]) == {"yaw", "smile"}
@@ -170,7 +174,10 @@ def test_samples_that_are_too_narrow_or_too_wide_are_told_by_coverage(schema: At
     inside = math.erf(0.5 * 1.6449 / math.sqrt(2))
     assert narrow["coverage_90"]["yaw"] == pytest.approx(inside, abs=0.03)
     assert wide["coverage_90"]["yaw"] > 0.99
-    assert max(narrow["crps_skill"]["yaw"], wide["crps_skill"]["yaw"]) < gaussian_case(schema, 1.0)["crps_skill"]["yaw"]
+    assert (
+        max(narrow["crps_skill"]["yaw"], wide["crps_skill"]["yaw"])
+        < gaussian_case(schema, 1.0)["crps_skill"]["yaw"]
+    )
 
 
 def test_an_attribute_without_variance_has_no_skill(schema: AttributeSchema) -> None:
@@ -201,7 +208,14 @@ def attacked(tiny_run, settings: DecoderSection, compute: Compute, tmp_path_fact
     data = tiny_run.paths("codes", "shards") | {"table": tiny_run.path("images_table")}
     weights, card = folder / "t.safetensors", folder / "t.json"
     train_decoder(
-        settings, 1, compute, **data, **models, weights=weights, card=card, checkpoint=folder / "c.safetensors"
+        settings,
+        1,
+        compute,
+        **data,
+        **models,
+        weights=weights,
+        card=card,
+        checkpoint=folder / "c.safetensors",
     )
     outputs = {"samples": "samples.bcolz", "samples_read": "read.bcolz", "samples_table": "samples.parquet"}
     outputs |= {"metrics": "metrics.json", "figure": "samples.png"}
@@ -247,6 +261,8 @@ def test_t_of_another_recognizer_is_refused(
 ) -> None:
     _, paths = attacked
     other = tmp_path / "card.json"
-    other.write_text(json.dumps(json.loads(paths["transformer_card"].read_text()) | {"recognizer_sha256": "0" * 64}))
+    other.write_text(
+        json.dumps(json.loads(paths["transformer_card"].read_text()) | {"recognizer_sha256": "0" * 64})
+    )
     with pytest.raises(ValueError, match="the recognizer that .* was trained for; train the decoder again"):
         sample_and_attack(settings, 2, 30, compute, **(paths | {"transformer_card": other}))

@@ -41,7 +41,9 @@ def embeddings() -> np.ndarray:
 
 
 @given(st.integers(0, 1000), st.integers(1, 20), st.integers(1, 20), st.integers(0, 2**40))
-def test_the_first_samples_do_not_depend_on_how_many_there_are(row: int, few: int, more: int, seed: int) -> None:
+def test_the_first_samples_do_not_depend_on_how_many_there_are(
+    row: int, few: int, more: int, seed: int
+) -> None:
     short, long = row_noise(row, few, 5, seed), row_noise(row, few + more, 5, seed)
     assert np.array_equal(short, long[:few])
 
@@ -102,7 +104,10 @@ def test_coverage_of_a_perfect_decoder_is_nominal_in_every_run(models, seed: int
 def files(tmp_path: Path, tiny_run) -> tuple[Path, Path]:
     weights, card = tmp_path / "transformer.safetensors", tmp_path / "transformer.json"
     save_weights(transformer(), weights)
-    origin = {f"{name}_sha256": sha256_file(tiny_run.path(f"{name}_weights")) for name in ("generator", "recognizer")}
+    origin = {
+        f"{name}_sha256": sha256_file(tiny_run.path(f"{name}_weights"))
+        for name in ("generator", "recognizer")
+    }
     card.write_text(json.dumps(SIZES | {"sampling_steps": 5} | origin))
     return weights, card
 
@@ -122,14 +127,18 @@ def test_a_decoder_is_read_back(files: tuple[Path, Path], models, embeddings: np
 def test_codes_of_another_length_are_refused(files: tuple[Path, Path], models) -> None:
     weights, card = files
     changed(card, code_size=7)
-    with pytest.raises(ValueError, match=r"transformer\.json: found code_size 7, allowed is 6, the length of"):
+    with pytest.raises(
+        ValueError, match=r"transformer\.json: found code_size 7, allowed is 6, the length of"
+    ):
         load_decoder(weights, card, models[0])
 
 
 def test_weights_of_other_sizes_are_refused(files: tuple[Path, Path], models) -> None:
     weights, card = files
     changed(card, hidden=8)
-    with pytest.raises(ValueError, match=r"transformer\.safetensors: tensor 'code.weight': found shape \(16, 6\)"):
+    with pytest.raises(
+        ValueError, match=r"transformer\.safetensors: tensor 'code.weight': found shape \(16, 6\)"
+    ):
         load_decoder(weights, card, models[0])
 
 
@@ -154,5 +163,7 @@ def test_another_origin_is_refused(files: tuple[Path, Path], tiny_run, tmp_path:
     shutil.copy(own[f"{name}_weights"], other)
     with other.open("ab") as file:
         file.write(b"x")
-    with pytest.raises(ValueError, match=f"other.safetensors: found sha256 .*, the {name} that .* was trained for"):
+    with pytest.raises(
+        ValueError, match=f"other.safetensors: found sha256 .*, the {name} that .* was trained for"
+    ):
         check_origin(files[1], **(own | {f"{name}_weights": other}))

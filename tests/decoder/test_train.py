@@ -1,4 +1,4 @@
-"""Training of T in rounds: where pairs come from, what is decoded, and that an interruption changes nothing."""
+"""Training of T in rounds: where pairs come from, what is decoded, that an interruption changes nothing."""
 
 import json
 from pathlib import Path
@@ -71,9 +71,13 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
     return seen
 
 
-def fitted(data, settings: DecoderSection, recognizer=None, checkpoint: Path | None = None) -> LatentTransformer:  # type: ignore[no-untyped-def]
+def fitted(
+    data, settings: DecoderSection, recognizer=None, checkpoint: Path | None = None
+) -> LatentTransformer:  # type: ignore[no-untyped-def]
     recognizer = recognizer or StubRecognizer()
-    return train_transformer(*data, StubGenerator(), recognizer, settings, 3, "float32", checkpoint=checkpoint)
+    return train_transformer(
+        *data, StubGenerator(), recognizer, settings, 3, "float32", checkpoint=checkpoint
+    )
 
 
 def changed(settings: DecoderSection, **values: object) -> DecoderSection:
@@ -100,7 +104,9 @@ def test_drawn_pairs_are_true_pairs_of_codes_that_t_drew(data) -> None:
     np.testing.assert_allclose(codes, drawn.numpy(), atol=1e-6)
 
 
-def test_without_decoded_share_there_is_one_round_of_real_pairs(data, settings: DecoderSection, batches) -> None:
+def test_without_decoded_share_there_is_one_round_of_real_pairs(
+    data, settings: DecoderSection, batches
+) -> None:
     recognizer = StubRecognizer()
     fitted(data, changed(settings, decoded_share=0.0, embedding_noise=0.0), recognizer)
     assert not recognizer.embedded
@@ -112,7 +118,9 @@ def test_without_decoded_share_there_is_one_round_of_real_pairs(data, settings: 
         np.testing.assert_allclose(embedding, embedded(code.numpy()), atol=1e-5)
 
 
-def test_decoded_pairs_are_their_share_of_later_rounds_and_true(data, settings: DecoderSection, batches) -> None:
+def test_decoded_pairs_are_their_share_of_later_rounds_and_true(
+    data, settings: DecoderSection, batches
+) -> None:
     recognizer = StubRecognizer()
     fitted(data, changed(settings, decoded_share=0.25, embedding_noise=0.0), recognizer)
     real = {tuple(row) for row in data[0].tolist()}
@@ -121,13 +129,18 @@ def test_decoded_pairs_are_their_share_of_later_rounds_and_true(data, settings: 
     assert shares == [0.0] * 6 + [0.25] * 14
     for code, embedding in batches:
         np.testing.assert_allclose(embedding, embedded(code.numpy()), atol=1e-4)
-    assert sum(len(part) for part in recognizer.embedded) == 2 * len(data[0])  # two rounds draw, the last none
+    assert sum(len(part) for part in recognizer.embedded) == 2 * len(
+        data[0]
+    )  # two rounds draw, the last none
 
 
 def test_the_second_drawing_adds_to_the_first(data, settings: DecoderSection, batches) -> None:
     recognizer = StubRecognizer()
     fitted(data, changed(settings, decoded_share=1.0, steps=100), recognizer)
-    first, both = (set(map(tuple, (torch.cat(parts) / 2).tolist())) for parts in (recognizer.embedded[:1], recognizer.embedded))
+    first, both = (
+        set(map(tuple, (torch.cat(parts) / 2).tolist()))
+        for parts in (recognizer.embedded[:1], recognizer.embedded)
+    )
     last = {tuple(row) for code, _ in batches[60:] for row in code.tolist()}
     assert last <= both
     assert last & first
@@ -204,7 +217,11 @@ def trained(tiny_run, settings: DecoderSection, compute: Compute, tmp_path_facto
     read = tiny_run.paths(
         "codes", "shards", "generator_weights", "generator_card", "recognizer_weights", "recognizer_card"
     )
-    weights, card, checkpoint = folder / "w.safetensors", folder / "w.json", folder / "checkpoints" / "c.safetensors"
+    weights, card, checkpoint = (
+        folder / "w.safetensors",
+        folder / "w.json",
+        folder / "checkpoints" / "c.safetensors",
+    )
     metrics = stage.train_decoder(
         settings,
         7,
@@ -218,7 +235,9 @@ def trained(tiny_run, settings: DecoderSection, compute: Compute, tmp_path_facto
     return metrics, weights, card, checkpoint
 
 
-def test_the_entry_writes_a_decoder_of_the_split_train(trained, tiny_run, models, settings: DecoderSection) -> None:
+def test_the_entry_writes_a_decoder_of_the_split_train(
+    trained, tiny_run, models, settings: DecoderSection
+) -> None:
     metrics, weights, card, checkpoint = trained
     assert metrics == {"pairs": 16}
     assert not list(checkpoint.parent.iterdir())

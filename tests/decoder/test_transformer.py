@@ -1,4 +1,4 @@
-"""T against closed forms: a linear Gaussian conditional, optimal velocities, velocity fields that are solved."""
+"""T against closed forms: a linear Gaussian conditional, the optimal velocity, fields that are solved."""
 
 import math
 
@@ -98,14 +98,11 @@ def test_decay_is_solved_with_error_of_second_order() -> None:
 
 
 def test_the_straight_flow_to_one_point_ends_there() -> None:
-    """Of a distribution without spread, the velocity is (w − x_t)/(1 − t): straight, exact in one Euler step."""
+    """Where the codes have no spread, the velocity is w − ε all along the path."""
     goal = torch.tensor([0.3, -1.2])
-    field = Field(lambda x, t, z: (goal - x) / (1 - t).clamp(min=1e-3))
     noise = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
     found = solve(Field(lambda x, t, z: goal - noise), noise, 4)
     torch.testing.assert_close(found, goal.expand(5, 2))
-    towards = (solve(field, noise, 200) - goal).abs().max()
-    assert float(towards) < 0.05
 
 
 def test_codes_come_back_in_their_own_scale() -> None:
@@ -129,7 +126,7 @@ def test_the_same_noise_gives_the_same_code(trained: LatentTransformer) -> None:
 
 
 def test_flow_loss_of_the_optimal_velocity_is_its_conditional_variance() -> None:
-    """For codes N(0, s²), E Var(w − ε given x_t) = ∫ s² / ((1 − t)² + t² s²) dt, the least that any T reaches."""
+    """For codes N(0, s²), E Var(w − ε given x_t) = ∫ s² / ((1 − t)² + t² s²) dt: no T does better."""
     s = 0.5
     t = np.linspace(0, 1, 2001)
     least = np.trapezoid(s**2 / ((1 - t) ** 2 + t**2 * s**2), t)

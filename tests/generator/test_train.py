@@ -88,7 +88,7 @@ def test_code_noise_disturbs_the_reconstruction(network: GeneratorNetwork) -> No
 
 
 def test_it_learns(pictures: Images, network: GeneratorNetwork, training: GeneratorTraining) -> None:
-    """In 60 steps; against the same networks after one step, and against each picture's mean colour."""
+    """In 60 steps; against the same networks after one step, and against their mean for each."""
     settings = training.model_copy(update={"code_noise": 0.0, "batch_size": 32})
     image, costs = to_tensor(pictures), []
     for steps in (1, 60):
@@ -99,12 +99,9 @@ def test_it_learns(pictures: Images, network: GeneratorNetwork, training: Genera
         assert not autoencoder.training
         with torch.no_grad():
             costs.append(reconstruction_losses(autoencoder(image), image, strength_weight=0.5))
-    flat = reconstruction_losses(
-        image.mean((2, 3), keepdim=True).expand_as(image), image, strength_weight=0.5
-    )
-    print(costs, flat)
-    assert float(costs[1]["image"]) < 0.5 * float(costs[0]["image"])
-    assert float(sum(costs[1].values())) < float(sum(flat.values()))
+    same = reconstruction_losses(image.mean(0, keepdim=True).expand_as(image), image, strength_weight=0.5)
+    assert float(costs[1]["image"]) < 0.6 * min(float(costs[0]["image"]), float(same["image"]))
+    assert float(costs[1]["strength"]) < 0.8 * min(float(costs[0]["strength"]), float(same["strength"]))
 
 
 def test_codes_are_standard_afterwards(

@@ -70,10 +70,11 @@ MakeRecovered = Callable[..., Recovered]
 
 @pytest.fixture(scope="session")
 def make_recovered() -> MakeRecovered:
-    """Function (name, codes, hit=…, seed=…) -> right forecasts of an attribute of images with these identities.
+    """Function (name, codes, hit=…, seed=…) -> right forecasts of an attribute of images with these
+    identities.
 
-    A continuous attribute is read as E[a | a + noise] with R² = hit, a discrete one from a label that is right with
-    probability hit; with `hit=None` the forecast is the marginal.
+    A continuous attribute is read as E[a | a + noise] with R² = hit, a discrete one from a label that is
+    right with probability hit; with `hit=None` the forecast is the marginal.
     """
 
     def make(name: str, codes: npt.NDArray[np.int64], *, hit: float | None, seed: int = 0) -> Recovered:
@@ -117,8 +118,8 @@ def _embedder(weights: dict[str, float]) -> Callable[[Floats], Floats]:
 def make_pipeline() -> MakePipeline:
     """Function (weights, people=…, images=…, leak=…) -> pipeline and originals.
 
-    A code is the encoded attributes (6 columns) and two more; G and E change nothing. f sees each attribute, and
-    "rest", with a weight, none by default. `leak` is how much of any edit also moves yaw.
+    A code is the encoded attributes (6 columns) and two more; G and E change nothing. f sees each attribute,
+    and "rest", with a weight, none by default. `leak` is how much of any edit also moves yaw.
     """
 
     def make(

@@ -46,7 +46,7 @@ def test_metrics_are_what_is_written(run: Any) -> None:
     metrics, outputs = run
     assert json.loads(outputs["metrics"].read_text()) == metrics
     assert metrics["edited_images"] == 8
-    assert metrics["placebo_images"] == 4
+    assert metrics["placebo_images"] == 4  # people among the eight images
     assert (metrics["n_identities"], metrics["n_images"], metrics["split"]) == (9, 36, "test")
     assert set(metrics["flips"]["glasses"]) == {
         "genuine_lost",

@@ -1,10 +1,12 @@
 """The decision effect of every attribute, in a world where codes are attributes."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from attribute_recovery.dataset.attributes import AttributeSchema
 from attribute_recovery.significance.decision import decision_effects
 
 FREQUENCIES = {"hair": np.array([0.2, 0.3, 0.5])}
@@ -60,10 +62,6 @@ def test_every_direction_has_its_row(shortcut: Any) -> None:
 
 
 def test_attributes_that_may_not_be_edited_are_left_out(schema: Any, make_pipeline: Any) -> None:
-    from dataclasses import replace
-
-    from attribute_recovery.dataset.attributes import AttributeSchema
-
     some = AttributeSchema(tuple(replace(a, editable=a.name == "yaw") for a in schema))
     found = _decision(some, make_pipeline({"yaw": 1.0}))
     assert {effect.attribute for effect in found.effects} == {"yaw"}

@@ -19,7 +19,10 @@ def listed(stage_files: dict[str, Path]) -> pd.DataFrame:
 
 def test_the_chosen_route_is_read(schema: Any, listed: pd.DataFrame) -> None:
     population = schema.from_table(listed)
-    found = {one.attribute.name: one for one in recovered_attributes(schema, listed, ROUTES, population, listed["identity"])}
+    found = {
+        one.attribute.name: one
+        for one in recovered_attributes(schema, listed, ROUTES, population, listed["identity"])
+    }
     yaw, hair = found["yaw"].forecast, found["hair"].forecast
     assert isinstance(yaw, ContinuousForecast)
     assert isinstance(hair, DiscreteForecast)

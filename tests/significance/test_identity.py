@@ -31,8 +31,8 @@ def test_an_attribute_of_people_is_all_identity(make_recovered: Any, permutation
 
 def test_an_attribute_of_images_is_not(make_recovered: Any, permutations: Any) -> None:
     found = _one(make_recovered("yaw", CODES, hit=0.7), permutations)
-    # Errors of single images shrink in the mean over eight, as the attribute does: R² 0.7 between too. By components
-    # of variance nothing is left between identities.
+    # Errors of single images shrink in the mean over eight, as the attribute does: R² 0.7 between too. By
+    # components of variance nothing is left between identities.
     assert found.within == pytest.approx(-0.5 * np.log(0.3), abs=0.1)
     assert found.variance_share == pytest.approx(0, abs=0.05)
     assert found.icc_true == pytest.approx(0, abs=0.05)

@@ -1,5 +1,6 @@
 """Placebo edits as the null of the decision effect."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,12 @@ def test_interpolated_effects_are_those_of_placebos_decoded_at_that_length(
     found, _ = _placebos(schema, made, count=40)
     unit = np.random.default_rng(1).standard_normal((40, 8))
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    row, length = found.rows[0], float(np.exp(found.log_lengths.mean()))
+    row, length = found.rows[0], float(np.exp(found.log_lengths[-1]))
     after = pipeline.embed((known.codes[row] + length * unit).astype(np.float32))
     known_effects = 1 - after.astype(np.float64) @ known.rebuilt[row].astype(np.float64)
-    visible = known_effects > 1e-3
-    assert found.at("image", 0, length)[visible] == pytest.approx(known_effects[visible], rel=0.15)
+    close = found.at("image", 0, length)
+    assert np.median(np.abs(np.log(close / known_effects))) < 0.15
+    assert np.log(close).mean() == pytest.approx(np.log(known_effects).mean(), abs=0.1)
     assert found.at("image", 0, 0.0).max() == 0
 
 
@@ -72,8 +74,6 @@ def test_an_attribute_like_any_direction_is_not_significant(schema: Any, make_pi
 
 def test_an_edit_of_other_images_is_not_tested(schema: Any, make_pipeline: Any) -> None:
     found, edited = _placebos(schema, make_pipeline({"glasses": 1.0}))
-    from dataclasses import replace
-
     one = edited["yaw"][0]
     elsewhere = np.setdiff1d(np.arange(80), found.rows)
     cut = replace(

@@ -1,5 +1,6 @@
 """Sums by identity, against the statistics that they stand for."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,6 @@ def test_a_resample_is_the_statistic_of_its_images(name: str, make_recovered: An
 def test_permuted_statistics_differ_from_the_direct_ones_by_a_constant(
     name: str, make_recovered: Any
 ) -> None:
-    from dataclasses import replace
-
     codes = np.repeat(np.arange(12), 4)
     recovered = make_recovered(name, codes, hit=0.7)
     permutations = draw_permutations(codes, 6, 0)

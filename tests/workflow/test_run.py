@@ -2,8 +2,8 @@
 
 import json
 import os
+import resource
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,11 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Time and content of every file of the results, hidden ones left out."""
     kept = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in kept}
+
+
+def cpu_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_a_run_from_nothing_writes_page_and_figures(first_run):
@@ -65,9 +70,10 @@ def test_verify_and_trace_find_every_job(first_run):
 
 def test_a_second_run_does_nothing_wherever_the_clone_was_moved(finished):
     before = contents(finished.folder / "results")
-    began = time.monotonic()
+    began = cpu_seconds_of_children()
     done = finished.run()
-    assert time.monotonic() - began < 15
+    # Of processor time, which a busy machine does not stretch.
+    assert cpu_seconds_of_children() - began < 10
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
     assert contents(finished.folder / "results") == before
@@ -93,7 +99,7 @@ def test_a_changed_setting_reruns_what_it_touches(finished, change, expected):
 
 
 def test_settings_of_t_do_not_touch_the_domain(finished):
-    planned = finished.planned(finished.write_config("changed.yaml", "decoder: {sampling_steps: 3}"))
+    planned = finished.planned(finished.write_config("changed.yaml", "decoder: {sampling_steps: 2}"))
     assert {"decoder_train", "decoder_samples", "report"} <= planned
     domain = {"dataset", "generator_train", "generator_codes", "attributes_heads", "attributes_editor"}
     assert not planned & (domain | {"recognizer", "embeddings", "rates"})

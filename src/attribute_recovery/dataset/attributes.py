@@ -1,7 +1,7 @@
 """The attribute schema: what an attribute is, and how a table of them becomes a matrix.
 
-Everything that speaks of an attribute (heads, probes, editor, significance, report) reads it from here, and on disk
-from `dataset/attributes.json`.
+Everything that speaks of an attribute (heads, probes, editor, significance, report) reads it from here, and
+on disk from `dataset/attributes.json`.
 """
 
 import json
@@ -69,8 +69,8 @@ class Attribute:
 class AttributeSchema:
     """An ordered set of attributes with their places in the encoded matrix.
 
-    The encoded matrix (n, width) is float32: a continuous attribute in its own unit, a binary one as 0 or 1, a
-    categorical one as one-hot columns in the order of its categories.
+    The encoded matrix (n, width) is float32: a continuous attribute in its own unit, a binary one as 0 or 1,
+    a categorical one as one-hot columns in the order of its categories.
     """
 
     attributes: tuple[Attribute, ...]
@@ -130,7 +130,9 @@ class AttributeSchema:
         return np.concatenate(columns, axis=1)
 
     def decode(self, matrix: Matrix) -> dict[str, npt.NDArray[np.generic]]:
-        """The inverse of `encode`: float columns for continuous, class numbers (int64) for discrete attributes."""
+        """The inverse of `encode`: float columns for continuous, class numbers (int64) for discrete
+        attributes.
+        """
         result: dict[str, npt.NDArray[np.generic]] = {}
         for attribute in self.attributes:
             block = matrix[:, self.slices[attribute.name]]
@@ -152,16 +154,17 @@ class AttributeSchema:
         for attribute in self.attributes:
             column = f"attribute.{attribute.name}"
             if column not in table:
-                raise ValueError(f"images table: column {column!r} is missing; found {', '.join(table.columns)}")
+                raise ValueError(
+                    f"images table: column {column!r} is missing; found {', '.join(table.columns)}"
+                )
             if not attribute.is_discrete:
                 result[attribute.name] = table[column].to_numpy(np.float32)
                 continue
             codes = pd.Categorical(table[column], categories=list(attribute.categories)).codes
             if (codes < 0).any():
                 unknown = sorted(set(table[column].astype(str)) - set(attribute.categories))
-                raise ValueError(
-                    f"images table: column {column!r} holds {unknown}; allowed are {', '.join(attribute.categories)}"
-                )
+                allowed = ", ".join(attribute.categories)
+                raise ValueError(f"images table: column {column!r} holds {unknown}; allowed are {allowed}")
             result[attribute.name] = codes.astype(np.int64)
         return result
 

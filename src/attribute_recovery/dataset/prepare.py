@@ -211,7 +211,7 @@ def renderer_of(world: World, n_images: int, cache: Path) -> "Renderer":
     """
     from attribute_recovery.dataset.world import renderer
 
-    renderer.use_cache(cache.resolve())
+    renderer.use_cache(cache)
     why = ""
     if n_images < COMPILED_FROM:
         why = f"fewer than {COMPILED_FROM} images"

@@ -81,7 +81,15 @@ def row_noise(row: int, n_samples: int, code_size: int, seed: int) -> Floats:
 
 
 def load_decoder(weights: Path, card: Path, generator: LoadedGenerator) -> Decoder:
-    """Read T from weights and card, to stand before `generator`.
+    """Read T from weights and card.
+
+    Args:
+        weights: safetensors file.
+        card: its card.
+        generator: what T is to stand before.
+
+    Returns:
+        The decoder, on the generator's device.
 
     Raises:
         ValueError: a file is missing or damaged, or weights, card and generator do not fit each other.
@@ -102,9 +110,15 @@ def load_decoder(weights: Path, card: Path, generator: LoadedGenerator) -> Decod
 def check_origin(card: Path, *, generator_weights: Path, recognizer_weights: Path) -> None:
     """Make sure that T was trained for this generator and this recognizer.
 
+    T of another recognizer would give images without an error, and every figure would be about nothing.
+
+    Args:
+        card: of T.
+        generator_weights: the generator's file.
+        recognizer_weights: the recognizer's.
+
     Raises:
-        ValueError: the card is missing or damaged, or names other weights. T of another recognizer would give
-            images without an error, and every figure would be about nothing.
+        ValueError: the card is missing or damaged, or names other weights.
     """
     values = read_card(card, CARD_KEYS)
     for name, path in (("generator", generator_weights), ("recognizer", recognizer_weights)):

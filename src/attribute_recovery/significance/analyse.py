@@ -94,21 +94,12 @@ def analyse(
         seed: of all of these.
         compute: threads, device and precision.
         recognizer: its name, for the table.
-        table: images.parquet.
-        attributes: attributes.json.
-        codes: bcolz array of codes, row i of images.parquet.
-        shards: embeddings.
-        threshold: JSON with τ.
-        recovered: recovered.parquet.
-        recovery_metrics: metrics.json of the stage recovery, for the route chosen for each attribute.
-        generator_weights, generator_card: G.
-        heads_weights, heads_card: heads.
-        editor_weights, editor_card: editor.
-        recognizer_weights, recognizer_card: f.
-        significance: Parquet to write, see `table.COLUMNS`.
-        metrics: JSON to write.
-        figure: PNG of the measures to write.
-        edits: PNG of the edits to write.
+        table, attributes, codes, shards, threshold, recovered: what the stages before wrote.
+        recovery_metrics: of the stage recovery, for the route that is better for each attribute.
+        generator_weights, generator_card, heads_weights, heads_card: G and the heads.
+        editor_weights, editor_card, recognizer_weights, recognizer_card: the editor and f.
+        significance, metrics: the long table (Parquet, see `table.COLUMNS`) and its summary, written.
+        figure, edits: pictures of the measures and of the edits, written.
 
     Returns:
         The metrics.
@@ -132,12 +123,8 @@ def analyse(
         editor=(editor_weights, editor_card),
         recognizer=(recognizer_weights, recognizer_card),
     )
-    chosen = choose_images(test.identities, settings.images, seed)
-    known = originals(
-        models.pipeline, schema, test.codes[chosen], test.identities[chosen], test.embeddings[chosen]
-    )
     tau = read_threshold(threshold)
-    decision = _decision(models.pipeline, schema, fitted, known, tau, settings, seed)
+    known, decision = _decision(models.pipeline, schema, fitted, test, tau, settings, seed)
     rows += [effect_row(schema[effect.attribute], effect) for effect in decision.effects]
     found = significance_table(recognizer, schema, rows)
     write_table(found, significance)
@@ -182,12 +169,15 @@ def _decision(
     pipeline: Pipeline,
     schema: AttributeSchema,
     fitted: Split,
-    known: Originals,
+    test: Split,
     tau: float,
     settings: SignificanceSection,
     seed: int,
-) -> Decision:
-    """The decision effect, population and placebo directions taken from the split `train`."""
+) -> tuple[Originals, Decision]:
+    """The images whose attributes are changed, of `test`, and the decision effect; the population is
+    `train`."""
+    chosen = choose_images(test.identities, settings.images, seed)
+    known = originals(pipeline, schema, test.codes[chosen], test.identities[chosen], test.embeddings[chosen])
     encoded = schema.encode(fitted.values)
     frequencies = {
         a.name: encoded[:, schema.slices[a.name]].mean(axis=0).astype(np.float64)
@@ -202,7 +192,7 @@ def _decision(
         directions[scheme] = placebo_directions(
             fitted.codes, labels, fitted.identities, scheme, settings.placebos, seed
         )
-    return decision_effects(
+    decision = decision_effects(
         pipeline,
         schema,
         known,
@@ -213,6 +203,7 @@ def _decision(
         n_boot=settings.bootstrap,
         seed=seed,
     )
+    return known, decision
 
 
 def decision_metrics(

@@ -13,7 +13,7 @@ from attribute_recovery.statistics.inputs import FloatArray
 Floats = npt.NDArray[np.float32]
 
 # Images of each edit that are read: means over them are enough for a check.
-READ_IMAGES = 48
+READ_IMAGES = 32
 
 
 @dataclass(frozen=True)

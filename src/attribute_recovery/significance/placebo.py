@@ -5,9 +5,11 @@ to permuted labels would make: the ridge regression of codes on a permuted label
 are exchanged between identities or within them, so that the directions vary as codes vary between people, or
 between images.
 
-Placebos are costly, and shared: each is decoded in a few images at a few lengths that span those of the real
-edits, and its effect at any length is read off between these (both logarithmic). An attribute is compared
-with them in the very same images, at its own lengths there.
+Placebos are costly, and shared: all are decoded in a few images at one length, the median one of the real
+edits. How their effect grows with length is taken from the first of them, decoded at three lengths that span
+the real ones: in each image the mean logarithm of the effect is a curve of the logarithm of the length, and
+every placebo is moved along it. An attribute is compared with them in the very same images, at its own
+lengths there.
 """
 
 from dataclasses import dataclass
@@ -26,9 +28,11 @@ from attribute_recovery.statistics.permutation import (
 
 Floats = npt.NDArray[np.float32]
 
-IMAGES = 4
-# Quantiles of the real edits' lengths at which placebos are decoded.
-LENGTHS = (0.2, 0.8)
+IMAGES = 5
+# Quantiles of the real edits' lengths at which the first placebos are decoded; all are at the middle one.
+LENGTHS = (0.1, 0.5, 0.9)
+# Placebos that tell how effects grow with length.
+PILOTS = 60
 SMALLEST = 1e-9
 
 
@@ -38,24 +42,28 @@ class Placebos:
 
     Attributes:
         rows: images in which they were made, places among the originals, (m,).
+        log_effects: logarithms of 1 − cos at the middle length, (placebos, m), by scheme.
         log_lengths: logarithms of the lengths in code space, (l,), rising.
-        log_effects: logarithms of 1 − cos, (placebos, m, l), by scheme.
+        growth: what is added to the logarithm at each length, 0 at the middle one, (m, l), by scheme.
     """
 
     rows: IntArray
-    log_lengths: FloatArray
     log_effects: dict[Scheme, FloatArray]
+    log_lengths: FloatArray
+    growth: dict[Scheme, FloatArray]
 
     def at(self, scheme: Scheme, image: int, length: float) -> FloatArray:
         """Effect of each placebo in the image at place `image` of `rows`, at a length, (placebos,)."""
-        curves, x = self.log_effects[scheme][:, image], self.log_lengths
-        if len(x) == 1 or length <= 0:
-            return np.asarray(np.exp(curves[:, 0]) * (1.0 if length > 0 else 0.0))
-        target = np.log(length)
-        left = int(np.clip(np.searchsorted(x, target) - 1, 0, len(x) - 2))
-        part = (target - x[left]) / (x[left + 1] - x[left])
-        found = curves[:, left] + part * (curves[:, left + 1] - curves[:, left])
-        return np.asarray(np.minimum(np.exp(found), 2.0))
+        if length <= 0:
+            return np.zeros(len(self.log_effects[scheme]))
+        x, y = self.log_lengths, self.growth[scheme][image]
+        shift = 0.0
+        if len(x) > 1:
+            # Beyond the ends the last pieces go on.
+            left = int(np.clip(np.searchsorted(x, np.log(length)) - 1, 0, len(x) - 2))
+            part = (np.log(length) - x[left]) / (x[left + 1] - x[left])
+            shift = float(y[left] + part * (y[left + 1] - y[left]))
+        return np.asarray(np.minimum(np.exp(self.log_effects[scheme][:, image] + shift), 2.0))
 
     def p_value(self, scheme: Scheme, edited: list[Edited]) -> tuple[float, float]:
         """p of an attribute's effect, and the placebos' median effect, at the same images and lengths.
@@ -138,15 +146,20 @@ def make_placebos(
     rows = _images_of_different_people(identities, seed)
     moving = norms[norms > SMALLEST]
     lengths = np.unique(np.quantile(moving, LENGTHS)) if len(moving) else np.ones(1)
-    log_effects: dict[Scheme, FloatArray] = {}
-    for scheme, unit in directions.items():
-        steps = unit[:, None] * lengths.astype(np.float32)[:, None]  # (count, l, code_size)
-        moved = codes[rows][None, :, None] + steps[:, None]  # (count, m, l, code_size)
+    middle = len(lengths) // 2
+
+    def log_effects(unit: Floats, length: float) -> FloatArray:
+        moved = codes[rows] + np.float32(length) * unit[:, None]  # (count, m, code_size)
         embeddings = pipeline.embed(moved.reshape(-1, codes.shape[1]))
-        before = np.repeat(np.tile(rebuilt[rows], (len(unit), 1)), len(lengths), axis=0)
-        effects = distances(before, embeddings).reshape(len(unit), len(rows), len(lengths))
-        log_effects[scheme] = np.log(np.maximum(effects, SMALLEST))
-    return Placebos(rows, np.log(lengths), log_effects)
+        effects = distances(np.tile(rebuilt[rows], (len(unit), 1)), embeddings)
+        return np.log(np.maximum(effects, SMALLEST)).reshape(len(unit), len(rows))
+
+    everywhere = {scheme: log_effects(unit, lengths[middle]) for scheme, unit in directions.items()}
+    growth = {}
+    for scheme, unit in directions.items():
+        curves = [log_effects(unit[:PILOTS], length) for length in lengths]  # l times (pilots, m)
+        growth[scheme] = np.stack([np.mean(curve - curves[middle], axis=0) for curve in curves], axis=1)
+    return Placebos(rows, everywhere, np.log(lengths), growth)
 
 
 def _images_of_different_people(identities: npt.ArrayLike, seed: int) -> IntArray:

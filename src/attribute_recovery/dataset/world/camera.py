@@ -41,8 +41,8 @@ class View:
 def view_of(encoded: Tensor) -> View:
     """Camera that looks at the eyes of each head: their middle and their distance are the same in every crop.
 
-    Yaw is positive towards the image's right, pitch upwards, roll is what alignment left over; the light's azimuth and
-    elevation are given as seen by the camera. `encoded` is (n, width), angles in degrees.
+    Yaw is positive towards the image's right, pitch upwards, roll is what alignment left over; the light's
+    azimuth and elevation are given as seen by the camera. `encoded` is (n, width), angles in degrees.
     """
     a = columns(encoded)
     yaw, pitch = torch.deg2rad(a["yaw"]), torch.deg2rad(a["pitch"])
@@ -66,7 +66,9 @@ def view_of(encoded: Tensor) -> View:
 
 
 def ray_origins(view: View, side: int) -> Tensor:
-    """Origins (n, side², 3) in the head frame of an orthographic camera's rays, row by row from the upper left."""
+    """Origins (n, side², 3) in the head frame of an orthographic camera's rays, row by row from the upper
+    left.
+    """
     steps = (torch.arange(side, device=view.half.device, dtype=view.half.dtype) + 0.5) / side
     v, u = torch.meshgrid(steps, steps, indexing="ij")
     right = (2 * u - 1).reshape(1, -1)

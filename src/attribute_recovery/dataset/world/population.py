@@ -1,9 +1,10 @@
 """Who lives in the default world: identities and their images, drawn from a Gaussian copula.
 
-Each attribute has a latent standard normal variable per image, u = √s·u_identity + √(1 − s)·u_image, where s is its
-identity share: 1 for an attribute of the identity, 0 for one of the image, between for a mixed one. Latents of
-different attributes are correlated as the configuration says (independent by default); the marginal's quantile function
-turns Φ(u) into the attribute's value, so that marginals are exact whatever the share and the correlations.
+Each attribute has a latent standard normal variable per image, u = √s·u_identity + √(1 − s)·u_image, where s
+is its identity share: 1 for an attribute of the identity, 0 for one of the image, between for a mixed one.
+Latents of different attributes are correlated as the configuration says (independent by default); the
+marginal's quantile function turns Φ(u) into the attribute's value, so that marginals are exact whatever the
+share and the correlations.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ class Marginal:
 
     Attributes:
         identity_share: s above, 0 to 1.
-        mean, sd: of a normal distribution, truncated to [low, high]; both None for a uniform one on [low, high].
+        mean, sd: of a normal distribution, truncated to [low, high]; None for a uniform one.
         low, high: range of a continuous attribute, in its unit.
         probabilities: of the classes of a discrete attribute, in order; empty for a continuous one.
     """
@@ -46,10 +47,13 @@ class Marginal:
             return (self.low + (self.high - self.low) * rank).astype(np.float32)
         low, high = ndtr((np.array([self.low, self.high]) - self.mean) / self.sd)
         value = self.mean + self.sd * ndtri(low + (high - low) * rank)
-        return np.clip(value, self.low, self.high).astype(np.float32)
+        clipped: npt.NDArray[np.float32] = np.clip(value, self.low, self.high).astype(np.float32)
+        return clipped
 
     def standard_deviation(self) -> float:
-        """Population standard deviation of a continuous attribute, in its unit, by quadrature over 10,000 ranks."""
+        """Population standard deviation of a continuous attribute, in its unit, by quadrature over 10,000
+        ranks.
+        """
         ranks = (np.arange(10_000) + 0.5) / 10_000
         return float(np.std(self.quantile(ranks).astype(np.float64)))
 
@@ -79,13 +83,18 @@ class Population:
         for first, second, value in self.correlations:
             unknown = [name for name in (first, second) if name not in names]
             if unknown:
-                raise ValueError(f"correlations: {unknown[0]!r} is not an attribute; known are {', '.join(names)}")
+                raise ValueError(
+                    f"correlations: {unknown[0]!r} is not an attribute; known are {', '.join(names)}"
+                )
             i, j = names.index(first), names.index(second)
             matrix[i, j] = matrix[j, i] = value
         try:
-            return np.linalg.cholesky(matrix)
+            root: Floats = np.linalg.cholesky(matrix).astype(np.float64)
         except np.linalg.LinAlgError:
-            raise ValueError("correlations: the matrix is not positive definite; make the values smaller") from None
+            raise ValueError(
+                "correlations: the matrix is not positive definite; make the values smaller"
+            ) from None
+        return root
 
     def draw(self, n_identities: int, n_images: int, rng: np.random.Generator) -> Values:
         """Attributes of n_identities × n_images images, identity by identity, (n,) each."""

@@ -1,10 +1,13 @@
-"""From attributes to images: sphere tracing of the heads of `shapes`, coloured by `shading`, seen by `camera`.
+"""From attributes to images: sphere tracing of the heads of `shapes`, coloured by `shading`, seen by
+`camera`.
 
 The renderer is the truth of the default world. It is a pure function of the encoded attributes, batched and
 differentiable: gradients reach the attributes through the implicit function theorem at the hit point.
 """
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -49,7 +52,8 @@ def _moved(point: Points, by: Points, length: float) -> Points:
 def _march(sdf: Sdf, head: Head, view: View, side: int) -> Tensor:
     """Depth of the first hit, (n, side²): coarse rays first, then each fine ray goes on from its cell's.
 
-    A coarse ray stops where the head is nearer than the cell is wide, so no fine ray of its cell can start inside.
+    A coarse ray stops where the head is nearer than the cell is wide, so no fine ray of its cell can start
+    inside.
     """
     coarse = side // 2
     origin, direction = ray_origins(view, coarse), view.direction
@@ -68,7 +72,9 @@ def _march(sdf: Sdf, head: Head, view: View, side: int) -> Tensor:
 
 
 def _finish(sdf: Sdf, head: Head, origin: Tensor, direction: Tensor, depth: Tensor, gap: Tensor) -> Tensor:
-    """March the quarter of each head's rays that is farthest from done: those that graze an edge and pass it."""
+    """March the quarter of each head's rays that is farthest from done: those that graze an edge and pass
+    it.
+    """
     open_gap = torch.where(depth < FAR, gap, torch.zeros_like(gap))
     left = open_gap.topk(depth.shape[1] // 4, dim=1, sorted=False).indices
     origin = torch.stack([origin[..., i].gather(1, left) for i in range(3)], -1)
@@ -91,7 +97,9 @@ def _implicit_depth(sdf: Sdf, head: Head, origin: Tensor, direction: Tensor, dep
 def _normals(sdf: Sdf, head: Head, point: Points, step: float) -> Points:
     """Gradient of the distance from four samples at the corners of a tetrahedron, normalised."""
     corners = ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1))
-    values = [sdf(head, *(p + sign * step for p, sign in zip(point, signs, strict=True))) for signs in corners]
+    values = [
+        sdf(head, *(p + sign * step for p, sign in zip(point, signs, strict=True))) for signs in corners
+    ]
     total = [sum(signs[i] * value for signs, value in zip(corners, values, strict=True)) for i in range(3)]
     gradient = torch.stack([torch.as_tensor(t) for t in total])
     x, y, z = gradient / torch.sqrt((gradient**2).sum(0) + 1e-12)
@@ -99,7 +107,9 @@ def _normals(sdf: Sdf, head: Head, point: Points, step: float) -> Points:
 
 
 def _open_sky(sdf: Sdf, head: Head, point: Points, normal: Points) -> Tensor:
-    """Ambient occlusion: how much nearer the head is along the normal than it would be alone, as 1 (open) to 0.15."""
+    """Ambient occlusion: how much nearer the head is along the normal than it would be alone, as 1 (open)
+    to 0.15.
+    """
     hidden = torch.zeros_like(point[0])
     for height, weight in ((0.05, 1.6), (0.14, 1.1), (0.32, 0.7)):
         free = sdf(head, *_moved(point, normal, height))
@@ -158,7 +168,8 @@ def _render(encoded: Tensor, side: int, sdf: Sdf, shader: Shader) -> Tensor:
     display = torch.stack(shader(head, palette, view.light, direction, surface, soft))  # (3, n, side²)
     cover = torch.sigmoid((1.5 * pixel - gap) * (6.0 / pixel)) * (depth < FAR - 0.01)
     wall = _background(side, display)
-    return (wall + (display - wall) * cover).transpose(0, 1).unflatten(2, (side, side))
+    image: Tensor = wall + (display - wall) * cover
+    return image.transpose(0, 1).reshape(-1, 3, side, side)
 
 
 @dataclass(frozen=True)
@@ -166,11 +177,11 @@ class Renderer:
     """Renders encoded attributes.
 
     Attributes:
-        size: side of the image in pixels; 32 or a multiple where compiled.
+        size: side of the image in pixels; size² · supersample² is a multiple of 16,384 where compiled.
         supersample: rays a pixel and axis (2 or more); images are averages over supersample² rays.
         batch_size: heads rendered at once; results do not depend on it.
-        compiled: whether the distance and shading functions run as compiled code; without it the same images come
-            slower, equal to within the compiler's rounding.
+        compiled: whether distance and shading run as compiled code; without it the same images come slower,
+            equal to within the compiler's rounding.
     """
 
     size: int = 64
@@ -188,7 +199,7 @@ class Renderer:
         """
         if encoded.ndim != 2 or encoded.shape[1] != SCHEMA.width:
             raise ValueError(f"encoded: found shape {tuple(encoded.shape)}, expected (n, {SCHEMA.width})")
-        return torch.cat([self._batch(part) for part in encoded.float().split(self.batch_size)])
+        return torch.cat([self._batch(part) for part in torch.split(encoded.float(), self.batch_size)])
 
     def _batch(self, encoded: Tensor) -> Tensor:
         side = self.size * self.supersample
@@ -204,7 +215,15 @@ class Renderer:
         with torch.no_grad():
             for start in range(0, len(encoded), self.batch_size):
                 image = self(torch.from_numpy(encoded[start : start + self.batch_size]))
-                yield ((image + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+                yield (
+                    ((image + 1) * 127.5)
+                    .round()
+                    .clamp(0, 255)
+                    .byte()
+                    .permute(0, 2, 3, 1)
+                    .contiguous()
+                    .numpy()
+                )
 
 
 def _stacked(parameters: Head | Palette) -> Tensor:
@@ -213,18 +232,20 @@ def _stacked(parameters: Head | Palette) -> Tensor:
 
 
 def _distance_rows(parameters: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    return distance(Head(*parameters.split(1, dim=1)), x, y, z)
+    return distance(Head(*torch.split(parameters, 1, dim=1)), x, y, z)
 
 
 def _shade_rows(parameters: Tensor, *surface: Tensor) -> RGB:
     count = len(fields(Head))
-    head = Head(*parameters[:, :count].split(1, dim=1))
-    *colours, light, direction, soft = parameters[:, count:].split([3, 3, 3, 3, 1, 1, 3, 3, 1], dim=1)
+    head = Head(*torch.split(parameters[:, :count], 1, dim=1))
+    *colours, light, direction, soft = torch.split(parameters[:, count:], [3, 3, 3, 3, 1, 1, 3, 3, 1], dim=1)
     return shade(head, Palette(*colours), light, direction, Surface(*surface), soft)
 
 
 def _by_rows(compiled: Callable[..., Tensor | RGB], parameters: Tensor, *points: Tensor) -> list[Tensor]:
-    """Run a compiled function of (ROWS, ROW) points over points (n, m), m a multiple of ROW; its results (n, m)."""
+    """Run a compiled function of (ROWS, ROW) points over points (n, m), m a multiple of ROW; its results
+    (n, m).
+    """
     n, m = points[0].shape
     if m % ROW:
         raise ValueError(f"points: found {m} a head, expected a multiple of {ROW}; choose another image size")
@@ -257,15 +278,42 @@ def compiled_parts() -> tuple[Sdf, Shader]:
         head: Head, palette: Palette, light: Tensor, direction: Tensor, surface: Surface, soft: Tensor
     ) -> RGB:
         parameters = torch.cat([_stacked(head), _stacked(palette), light, direction, soft], 1)
-        red, green, blue = _by_rows(flat_shade, parameters, *(getattr(surface, f.name) for f in fields(surface)))
+        red, green, blue = _by_rows(
+            flat_shade, parameters, *(getattr(surface, f.name) for f in fields(surface))
+        )
         return red, green, blue
 
     return sdf, shader
 
 
 def use_cache(folder: Path) -> None:
-    """Keep compiled code in `folder`, unless the user's environment names another place."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    """Keep compiled code in `folder`, unless the user's environment names another place.
+
+    torch 2.14 puts the path into the compiler's command line as it is, so a path with a space is reached
+    through a link in the temporary folder; the cache itself stays where it was asked for.
+
+    Raises:
+        ValueError: the link's folder belongs to somebody else.
+    """
+    if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
+        return
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(_without_spaces(folder) if " " in str(folder) else folder)
+
+
+def _without_spaces(folder: Path) -> Path:
+    """A link to `folder`, the same for the same folder, in a place that only this user can write to."""
+    place = Path(tempfile.gettempdir()) / f"attribute-recovery-{os.getuid()}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    if place.is_symlink() or place.stat().st_uid != os.getuid():
+        raise ValueError(
+            f"{place}: belongs to another user; set TORCHINDUCTOR_CACHE_DIR to a path without spaces"
+        )
+    link = place / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    if not link.is_symlink():
+        link.symlink_to(folder, target_is_directory=True)
+    return link
 
 
 def compiles() -> bool:

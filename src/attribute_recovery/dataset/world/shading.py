@@ -33,7 +33,9 @@ class Palette:
 
 @dataclass(frozen=True)
 class Surface:
-    """Points, unit normals, and how much sky (ambient occlusion) and key light reaches them (0 to 1), (n, m) each."""
+    """Points, unit normals, and how much sky (ambient occlusion) and key light reaches them (0 to 1), (n,
+    m) each.
+    """
 
     x: Tensor
     y: Tensor
@@ -77,7 +79,7 @@ def _channels(colour: Tensor) -> RGB:
 
 
 def _blend(base: RGB, over: RGB | tuple[float, float, float], weight: Tensor) -> RGB:
-    red, green, blue = (b + (o - b) * weight for b, o in zip(base, over, strict=True))
+    red, green, blue = (base[i] + (over[i] - base[i]) * weight for i in range(3))
     return red, green, blue
 
 
@@ -104,7 +106,9 @@ def _with_mouth(skin: RGB, head: Head, lips: RGB, at: Tensor, y: Tensor, front: 
     return _blend(skin, _scaled(lips, 0.35), _step(0.012 - above.abs(), soft) * ends * 0.7)
 
 
-def _with_brow(skin: RGB, head: Head, base: RGB, hair: RGB, at: Tensor, y: Tensor, front: Tensor, soft: Tensor) -> RGB:
+def _with_brow(
+    skin: RGB, head: Head, base: RGB, hair: RGB, at: Tensor, y: Tensor, front: Tensor, soft: Tensor
+) -> RGB:
     arch = head.brow_y + 0.05 - 0.9 * (at - 0.42) ** 2
     brow = head.brow_half * torch.clamp(1.25 - 0.9 * (at - 0.15), 0.35, 1.2) - (y - arch).abs()
     brow = torch.minimum(brow, 0.30 - (at - 0.40).abs())
@@ -115,7 +119,9 @@ def _with_brow(skin: RGB, head: Head, base: RGB, hair: RGB, at: Tensor, y: Tenso
 def _with_eyes(
     skin: RGB, head: Head, palette: Palette, base: RGB, x: Tensor, y: Tensor, front: Tensor, soft: Tensor
 ) -> tuple[RGB, Tensor]:
-    """Whites, irises, pupils, highlights and lid lines painted over the skin, and where the eyeball is open."""
+    """Whites, irises, pupils, highlights and lid lines painted over the skin, and where the eyeball is
+    open.
+    """
     ex = x.abs() - head.eye_x
     bow = torch.clamp(1.0 - (ex / palette.eye_half_width) ** 2, min=0.0)
     upper, lower = palette.eye_half_height * bow, -0.75 * palette.eye_half_height * bow
@@ -136,7 +142,9 @@ def _with_eyes(
     return _blend(skin, patch, near), near * _step(opening, soft)
 
 
-def _face_colour(head: Head, palette: Palette, x: Tensor, y: Tensor, z: Tensor, soft: Tensor) -> tuple[RGB, Tensor]:
+def _face_colour(
+    head: Head, palette: Palette, x: Tensor, y: Tensor, z: Tensor, soft: Tensor
+) -> tuple[RGB, Tensor]:
     at = x.abs()
     base, hair = _channels(palette.skin), _channels(palette.hair)
     front = _step(z - 0.4, 0.1)
@@ -153,13 +161,18 @@ def _weights(found: Parts, soft: Tensor) -> list[Tensor]:
     """Softmax over the materials' distances: skin, hair, beard, glasses, cloth."""
     skin = torch.minimum(found.skin, found.eye)
     nearest = found.nearest()
-    each = [torch.exp((nearest - d) * (4.0 / soft)) for d in (skin, found.hair, found.beard, found.glasses, found.cloth)]
+    each = [
+        torch.exp((nearest - d) * (4.0 / soft))
+        for d in (skin, found.hair, found.beard, found.glasses, found.cloth)
+    ]
     total = each[0] + each[1] + each[2] + each[3] + each[4]
     return [weight / total for weight in each]
 
 
 def albedo(head: Head, palette: Palette, x: Tensor, y: Tensor, z: Tensor, soft: Tensor) -> tuple[RGB, Tensor]:
-    """Linear colour and gloss of surface points (n, m); `soft` (n, 1) is the width of edges between materials."""
+    """Linear colour and gloss of surface points (n, m); `soft` (n, 1) is the width of edges between
+    materials.
+    """
     skin, eyeball = _face_colour(head, palette, x, y, z, soft)
     of_skin, of_hair, of_beard, of_glasses, of_cloth = _weights(parts(head, x, y, z), soft)
     strands = 1.0 + 0.22 * torch.sin(46.0 * x.abs() + 9.0 * y + 5.0 * z) * torch.cos(17.0 * z - 8.0 * y)
@@ -172,8 +185,11 @@ def albedo(head: Head, palette: Palette, x: Tensor, y: Tensor, z: Tensor, soft: 
     return (red, green, blue), gloss
 
 
-def shade(head: Head, palette: Palette, light: Tensor, direction: Tensor, surface: Surface, soft: Tensor) -> RGB:
-    """Display colour in 0 to 1, (n, m) a channel: key light with shadow, sky with occlusion, a weak fill, highlights.
+def shade(
+    head: Head, palette: Palette, light: Tensor, direction: Tensor, surface: Surface, soft: Tensor
+) -> RGB:
+    """Display colour in 0 to 1, (n, m) a channel: key light with shadow, sky with occlusion, a weak fill,
+    highlights.
 
     `light` points to the light, `direction` along the rays; unit vectors (n, 3) in the head frame.
     """
@@ -184,14 +200,17 @@ def shade(head: Head, palette: Palette, light: Tensor, direction: Tensor, surfac
     facing = -(normal[0] * along[0] + normal[1] * along[1] + normal[2] * along[2])
     half = [to_light[i] - along[i] for i in range(3)]
     norm = torch.sqrt(half[0] ** 2 + half[1] ** 2 + half[2] ** 2 + 1e-9)
-    shine = torch.clamp((normal[0] * half[0] + normal[1] * half[1] + normal[2] * half[2]) / norm, min=0.0) ** 24
+    shine = (
+        torch.clamp((normal[0] * half[0] + normal[1] * half[1] + normal[2] * half[2]) / norm, min=0.0) ** 24
+    )
     facing = torch.clamp(facing, 0.0, 1.0)
     sun = 1.12 * torch.clamp((key + 0.25) / 1.25, min=0.0) * (0.15 + 0.85 * surface.lit)
     ambient = (0.24 + 0.08 * surface.normal_y + 0.10 * facing) * surface.open_sky
     highlight = gloss * shine * surface.lit
     rim = 0.10 * (1.0 - facing) ** 3 * surface.open_sky
     red, green, blue = (
-        torch.clamp(colour[i] * (sun * SUN[i] + ambient * SKY[i] + rim) + highlight + 0.2 * rim, 1e-5, 1.0) ** (1 / 2.2)
+        torch.clamp(colour[i] * (sun * SUN[i] + ambient * SKY[i] + rim) + highlight + 0.2 * rim, 1e-5, 1.0)
+        ** (1 / 2.2)
         for i in range(3)
     )
     return red, green, blue

@@ -1,9 +1,9 @@
 """The head as signed distance functions.
 
-Coordinates of the head frame: x to the image's right, y up, z towards the camera, the eyes at y = 0. One unit is about
-half the breadth of a head (7.8 cm). Distances follow I. Quilez' articles on distance functions (ellipsoid, capsule,
-torus, polynomial smooth minimum). All functions are elementwise in the points and broadcast a head's parameters,
-(n, 1), over its points, (n, m).
+Coordinates of the head frame: x to the image's right, y up, z towards the camera, the eyes at y = 0. One unit
+is about half the breadth of a head (7.8 cm). Distances follow I. Quilez' articles on distance functions
+(ellipsoid, capsule, torus, polynomial smooth minimum). All functions are elementwise in the points and
+broadcast a head's parameters, (n, 1), over its points, (n, m).
 """
 
 from dataclasses import dataclass
@@ -104,7 +104,9 @@ def length(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     return torch.sqrt(x * x + y * y + z * z + 1e-12)
 
 
-def ellipsoid(x: Tensor, y: Tensor, z: Tensor, rx: Tensor | float, ry: Tensor | float, rz: Tensor | float) -> Tensor:
+def ellipsoid(
+    x: Tensor, y: Tensor, z: Tensor, rx: Tensor | float, ry: Tensor | float, rz: Tensor | float
+) -> Tensor:
     """Bound of the distance to an axis-aligned ellipsoid at the origin: k₀(k₀ − 1)/k₁."""
     x, y, z = x / rx, y / ry, z / rz
     inner = length(x, y, z)
@@ -136,7 +138,9 @@ def _face(head: Head, x: Tensor, ax: Tensor, y: Tensor, z: Tensor) -> Tensor:
     drop = 0.10 * head.mouth_gap / 0.16
     chin = ellipsoid(ax, low + 1.20 + drop, z - 0.52, 0.30 + 0.08 * head.jaw, 0.24, 0.30)
     face = smooth_minimum(face, chin, 0.28)
-    apple = ellipsoid(ax - 0.44, low + 0.40 - 0.05 * head.smile, z - 0.62, 0.26, 0.24, 0.22 + 0.05 * head.smile)
+    apple = ellipsoid(
+        ax - 0.44, low + 0.40 - 0.05 * head.smile, z - 0.62, 0.26, 0.24, 0.22 + 0.05 * head.smile
+    )
     face = smooth_minimum(face, apple, 0.20)
     ridge = ellipsoid(ax - 0.36, y - head.brow_y + 0.02, z - 0.76, 0.36, 0.13, 0.20)
     return smooth_minimum(face, ridge, 0.16)
@@ -167,7 +171,9 @@ def _skin(head: Head, x: Tensor, ax: Tensor, y: Tensor, z: Tensor) -> Tensor:
     socket = ellipsoid(ax - head.eye_x, y - 0.01, z - 1.02, 0.25, 0.15, 0.20)
     face = smooth_maximum(face, -socket, 0.14)
     face = smooth_minimum(face, _nose(head, ax, y, z), 0.08)
-    hole = ellipsoid(ax, y - mouth_line(head, x), z - 0.98, head.mouth_half * 0.9, head.mouth_gap + 0.004, 0.22)
+    hole = ellipsoid(
+        ax, y - mouth_line(head, x), z - 0.98, head.mouth_half * 0.9, head.mouth_gap + 0.004, 0.22
+    )
     face = smooth_maximum(face, -hole, 0.03)
     face = smooth_minimum(face, _lips(head, x, ax, y, z), 0.035)
     ear = ellipsoid(ax - 1.0 - 0.2 * (z + 0.1), y + 0.10, z + 0.15, 0.09, 0.30, 0.19)
@@ -195,7 +201,9 @@ def _beard(head: Head, x: Tensor, ax: Tensor, y: Tensor, z: Tensor, skin: Tensor
     above = y - mouth_line(head, x)
     line = -0.66 + 0.55 * ax * ax
     below = y / head.stretch - line
-    mouth = ellipsoid(ax, above + 0.2 * head.lip, z - 1.0, head.mouth_half * 0.92, head.mouth_gap + 1.7 * head.lip, 0.5)
+    mouth = ellipsoid(
+        ax, above + 0.2 * head.lip, z - 1.0, head.mouth_half * 0.92, head.mouth_gap + 1.7 * head.lip, 0.5
+    )
     front = 0.12 - z
     region = smooth_maximum(smooth_maximum(below - 0.02, -mouth, 0.05), front, 0.05)
     throat = -1.42 - y / head.stretch

@@ -1,0 +1,242 @@
+"""Losses by formula, heads that learn what is plainly seen, and the rule end to end."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+import attribute_recovery.attributes.train as module
+from attribute_recovery.attributes.heads import (
+    AttributeEstimator,
+    Estimates,
+    HeadsNetwork,
+    load_heads,
+    split_readout,
+)
+from attribute_recovery.attributes.train import (
+    fit_heads,
+    heads_loss,
+    measure_heads,
+    standardised,
+    train_heads,
+)
+from attribute_recovery.config import Heads
+from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.generator.train import to_tensor
+from attribute_recovery.training.loop import LoopSettings
+
+Images = npt.NDArray[np.uint8]
+Values = dict[str, npt.NDArray[np.generic]]
+CPU = torch.device("cpu")
+MEANS, SCALES = {"brightness": 120.0}, {"brightness": 46.0}
+
+
+def test_losses_by_formula(schema: AttributeSchema) -> None:
+    readout = torch.tensor([[0.5, -1.0, 0.2, 0.6, 1.0, 0.0, -1.0], [0.0, 5.0, 1.0, 0.0, 0.0, 2.0, 0.5]])
+    truth = {
+        "brightness": torch.tensor([1.0, -1.0]),
+        "glasses": torch.tensor([1, 0]),
+        "colour": torch.tensor([0, 2]),
+    }
+    found = heads_loss(schema, split_readout(schema, readout), truth)
+    raw = readout.double().numpy()
+    squared = np.array([0.25, 1.0])
+    log_sd = np.array([-1.0, 2.0])  # bounded
+    assert float(found["squared"]) == pytest.approx(4 * squared.mean())
+    assert float(found["spread"]) == pytest.approx(
+        0.2 * (log_sd + 0.5 * squared / np.exp(2 * log_sd)).mean(), rel=1e-5
+    )
+
+    def log_loss(logits: npt.NDArray[np.float64], label: int) -> float:
+        return float(np.log(np.exp(logits).sum()) - logits[label])
+
+    glasses = (log_loss(raw[0, 2:4], 1) + log_loss(raw[1, 2:4], 0)) / 2
+    colour = (log_loss(raw[0, 4:], 0) + log_loss(raw[1, 4:], 2)) / 2
+    assert float(found["classes"]) == pytest.approx((glasses + colour) / 2, rel=1e-5)
+
+
+def test_the_deviation_does_not_pull_at_the_mean(schema: AttributeSchema) -> None:
+    readout = torch.randn(5, 7, requires_grad=True)
+    truth = {
+        "brightness": torch.ones(5),
+        "glasses": torch.zeros(5, dtype=torch.long),
+        "colour": torch.zeros(5, dtype=torch.long),
+    }
+    heads_loss(schema, split_readout(schema, readout), truth)["spread"].backward()  # type: ignore[no-untyped-call]
+    assert readout.grad is not None
+    assert readout.grad[:, 1].abs().min() > 0
+    assert not bool(readout.grad[:, [0, 2, 3, 4, 5, 6]].any())
+
+
+def test_the_deviation_is_right_where_its_loss_is_least(schema: AttributeSchema) -> None:
+    """At σ² = the squared error."""
+    only = AttributeSchema(schema.attributes[:1])
+    truth = {"brightness": torch.tensor([0.6])}
+    losses = [
+        float(heads_loss(only, {"brightness": torch.tensor([[0.0, s]])}, truth)["spread"])
+        for s in np.linspace(-2, 1, 301)
+    ]
+    assert np.linspace(-2, 1, 301)[int(np.argmin(losses))] == pytest.approx(np.log(0.6), abs=0.01)
+
+
+def test_a_schema_of_one_kind_has_no_other_losses(schema: AttributeSchema) -> None:
+    for attributes, absent in (
+        (schema.attributes[:1], ["classes"]),
+        (schema.attributes[1:], ["squared", "spread"]),
+    ):
+        part = AttributeSchema(attributes)
+        readout = torch.randn(3, 2 if len(part) == 1 else 5)
+        truth = {a.name: torch.zeros(3, dtype=torch.long if a.is_discrete else torch.float32) for a in part}
+        found = heads_loss(part, split_readout(part, readout), truth)
+        assert [name for name, value in found.items() if float(value) == 0] == absent
+
+
+def test_standardised_values(schema: AttributeSchema, world: tuple[Images, Values]) -> None:
+    found = standardised(schema, world[1], MEANS, SCALES)
+    assert found["brightness"].dtype == np.float32 and found["colour"].dtype == np.int64
+    np.testing.assert_allclose(found["brightness"] * 46.0 + 120.0, world[1]["brightness"], rtol=1e-5)
+    assert np.array_equal(found["colour"], world[1]["colour"])
+
+
+def test_heads_learn_what_is_plainly_seen(schema: AttributeSchema, world: tuple[Images, Values]) -> None:
+    images, values = world
+    torch.manual_seed(0)
+    network = HeadsNetwork(schema, [8, 12], [0, 1], 16)
+    settings = Heads(steps=120, batch_size=32, learning_rate=5e-3)
+    loop = LoopSettings(
+        steps=120, learning_rate=5e-3, warmup_steps=10, average=0.9, precision="float32", device="cpu", seed=1
+    )
+    truth = standardised(schema, values, MEANS, SCALES)
+    fitted = {name: column[:120] for name, column in truth.items()}
+    fit_heads(schema, images[:120], images[:120], fitted, network, settings, loop)
+    estimator = AttributeEstimator(
+        schema, network, MEANS, SCALES, dict.fromkeys(schema.names, 1.0), CPU, torch.float32
+    )
+    held = {name: column[120:] for name, column in values.items()}
+    found = measure_heads(estimator, images[120:], held)
+    assert found["r2"]["brightness"] > 0.9
+    assert found["balanced_accuracy"]["glasses"] > 0.9 and found["balanced_accuracy"]["colour"] > 0.9
+    sd = estimator.estimate(to_tensor(images[120:])).sd["brightness"]
+    assert bool((sd < 0.8 * 46).all())  # it knows that it knows more than the mean
+
+
+def test_decoded_images_are_seen_in_their_share(
+    schema: AttributeSchema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+
+    class Watching(HeadsNetwork):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            seen.extend(image.detach().mean((1, 2, 3)).tolist())
+            return super().forward(image)
+
+    real, decoded = np.zeros((50, 16, 16, 3), np.uint8), np.full((50, 16, 16, 3), 255, np.uint8)
+    truth = standardised(
+        schema,
+        {"brightness": np.zeros(50), "glasses": np.zeros(50), "colour": np.zeros(50)},
+        MEANS,
+        SCALES,
+    )
+    loop = LoopSettings(steps=20, learning_rate=1e-3, precision="float32", device="cpu")
+    settings = Heads(steps=20, batch_size=40, learning_rate=1e-3)
+    fit_heads(schema, real, decoded, truth, Watching(schema, [8, 12], [0, 0], 4), settings, loop)
+    values = np.array(seen)
+    assert (values > 0.8).mean() == pytest.approx(0.35, abs=0.05)
+    assert ((np.abs(values - 1) < 0.1) | (np.abs(values + 1) < 0.1)).all()
+    assert np.abs(values + 1).max() > 0.01  # a little brightness, as any camera adds
+
+
+def test_measures_of_known_estimates(schema: AttributeSchema, monkeypatch: pytest.MonkeyPatch) -> None:
+    brightness = np.array([0.0, 1.0, 2.0, 4.0], np.float32)
+    truth = {
+        "brightness": np.array([0.0, 1.0, 2.0, 3.0]),
+        "glasses": np.array([0, 0, 1, 1]),
+        "colour": np.arange(4) % 3,
+    }
+    probabilities = {
+        "glasses": np.eye(2, dtype=np.float32)[[0, 0, 1, 0]],
+        "colour": np.eye(3, dtype=np.float32)[[0, 1, 2, 0]],
+    }
+    estimator = AttributeEstimator(
+        schema, HeadsNetwork(schema, [4], [0], 2), MEANS, SCALES, {}, CPU, torch.float32
+    )
+    estimates = Estimates({"brightness": brightness}, {"brightness": brightness}, probabilities)
+    monkeypatch.setattr(AttributeEstimator, "estimate", lambda self, image: estimates)
+    found = measure_heads(estimator, np.zeros((4, 8, 8, 3), np.uint8), truth)
+    assert found["r2"] == {"brightness": pytest.approx(1 - 1 / 5)}
+    assert found["balanced_accuracy"] == {"glasses": 0.75, "colour": 1.0}
+    assert found["median_r2"] == pytest.approx(0.8) and found["median_balanced_accuracy"] == 0.875
+
+
+def run(experiment: Any, folder: Path, steps: int = 30, seed: int = 1) -> dict[str, Any]:
+    """The rule's call, its outputs in `folder`."""
+    folder.mkdir(exist_ok=True)
+    return train_heads(
+        Heads(steps=steps, batch_size=16, learning_rate=5e-3),
+        seed,
+        experiment.compute,
+        images=experiment.images,
+        table=experiment.table,
+        attributes=experiment.attributes,
+        generator_weights=experiment.generator_weights,
+        generator_card=experiment.generator_card,
+        weights=folder / "heads.safetensors",
+        card=folder / "heads.json",
+        metrics=folder / "metrics.json",
+        checkpoint=folder / "checkpoint.safetensors",
+    )
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """Digests of the files in a folder."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_the_rule_writes_heads_that_load_and_measures_them_on_the_split_test(
+    tmp_path: Path, experiment: Any, world: tuple[Images, Values], schema: AttributeSchema
+) -> None:
+    folder = tmp_path / "heads"
+    found = run(experiment, folder)
+    assert set(outputs(folder)) == {"heads.safetensors", "heads.json", "metrics.json"}
+    assert json.loads((folder / "metrics.json").read_text()) == found
+    assert (found["n_images"], found["n_identities"], found["split"]) == (40, 10, "test")
+    images, values = world
+    estimator = load_heads(folder / "heads.safetensors", folder / "heads.json", CPU, torch.float32)
+    held = {name: column[120:] for name, column in values.items()}
+    assert measure_heads(estimator, images[120:], held)["r2"] == pytest.approx(found["r2"])
+    fitted = values["brightness"][:80].astype(np.float64)
+    assert estimator.means["brightness"] == pytest.approx(fitted.mean())
+    assert estimator.scales["brightness"] == pytest.approx(fitted.std())
+    errors = values["brightness"][80:120] - estimator.estimate(to_tensor(images[80:120])).mean["brightness"]
+    sd = estimator.estimate(to_tensor(images[80:120])).sd["brightness"]
+    assert float(((errors / sd) ** 2).mean()) == pytest.approx(1, rel=0.02)  # calibrated on `calibration`
+
+
+def test_an_interrupted_rule_ends_with_the_same_bytes(
+    tmp_path: Path, experiment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(experiment, tmp_path / "once", steps=10)
+    calls = iter(range(100))
+
+    def stopping(*arguments: Any) -> dict[str, torch.Tensor]:
+        if next(calls) == 6:
+            raise KeyboardInterrupt
+        return heads_loss(*arguments)
+
+    settings = module._loop_settings
+    monkeypatch.setattr(module, "heads_loss", stopping)
+    monkeypatch.setattr(module, "_loop_settings", lambda *a: replace(settings(*a), checkpoint_seconds=0.0))
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment, tmp_path / "again", steps=10)
+    assert set(outputs(tmp_path / "again")) == {"checkpoint.safetensors"}
+    monkeypatch.setattr(module, "heads_loss", heads_loss)
+    run(experiment, tmp_path / "again", steps=10)
+    assert outputs(tmp_path / "once") == outputs(tmp_path / "again")
+    run(experiment, tmp_path / "other", steps=10, seed=2)
+    assert outputs(tmp_path / "once")["heads.safetensors"] != outputs(tmp_path / "other")["heads.safetensors"]

@@ -1,0 +1,169 @@
+"""Training G from a data set on disk, interrupted or not, and taking the shipped one where it fits."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+import attribute_recovery.generator.prepare as module
+import attribute_recovery.generator.train as training_module
+from attribute_recovery.config import Compute, GeneratorNetwork, GeneratorSection, GeneratorTraining
+from attribute_recovery.dataset.store import read_images, write_array
+from attribute_recovery.generator.load import load_generator
+from attribute_recovery.generator.prepare import generator_card, prepare_generator
+from attribute_recovery.generator.train import batch_of_images
+from attribute_recovery.training.loop import LoopSettings
+from attribute_recovery.training.weights import write_card
+
+Images = npt.NDArray[np.uint8]
+COMPUTE = Compute(threads=1, device="cpu", precision="float32")
+
+
+@pytest.fixture
+def section(network: GeneratorNetwork, training: GeneratorTraining) -> GeneratorSection:
+    """Trained in a few steps, with an adversary."""
+    settings = training.model_copy(update={"adversarial_weight": 0.1})
+    return GeneratorSection(source="train", network=network, training=settings)
+
+
+def prepare(section: GeneratorSection, dataset: Path, folder: Path, seed: int = 1) -> dict[str, Any]:
+    """The rule's call, its outputs in `folder`."""
+    folder.mkdir(exist_ok=True)
+    return prepare_generator(
+        section,
+        seed,
+        COMPUTE,
+        images=dataset / "images.bcolz",
+        table=dataset / "images.parquet",
+        weights=folder / "autoencoder.safetensors",
+        card=folder / "card.json",
+        checkpoint=folder / "checkpoint.safetensors",
+    )
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """Digests of the files in a folder."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_a_trained_generator_loads_and_its_checkpoint_is_gone(
+    tmp_path: Path, dataset: Path, section: GeneratorSection
+) -> None:
+    folder = tmp_path / "generator"
+    found = prepare(section, dataset, folder)
+    assert set(outputs(folder)) == {"autoencoder.safetensors", "card.json"}
+    losses = {"image", "bands", "strength", "verdict", "discriminator"}
+    assert set(found["final_losses"]) == losses and all(map(np.isfinite, found["final_losses"].values()))
+    card = json.loads((folder / "card.json").read_text())
+    assert card["network"] == section.network.model_dump(mode="json")
+    assert card["training"]["adversarial_weight"] == 0.1 and card["seed"] == 1
+    generator = load_generator(
+        folder / "autoencoder.safetensors", folder / "card.json", torch.device("cpu"), torch.float32
+    )
+    pixels = read_images(dataset / "images.bcolz")
+    codes = generator.encode_images(pixels[:32])
+    np.testing.assert_allclose(codes.mean(0), 0, atol=0.05)
+    np.testing.assert_allclose(codes.var(0), 1, atol=0.05)
+
+
+def test_only_the_splits_recognizer_and_train_are_seen(
+    tmp_path: Path, dataset: Path, section: GeneratorSection, pictures: Images
+) -> None:
+    prepare(section, dataset, tmp_path / "once")
+    changed = pictures.copy()
+    changed[32:] = 255 - changed[32:]
+    write_array(dataset / "images.bcolz", [changed], (16, 16, 3), np.uint8, 64)
+    prepare(section, dataset, tmp_path / "again")
+    assert outputs(tmp_path / "once") == outputs(tmp_path / "again")
+    card = json.loads((tmp_path / "once" / "card.json").read_text())
+    assert card["images"] == 32
+    assert card["images_sha256"] == hashlib.sha256(pictures[:32].tobytes()).hexdigest()
+
+
+def test_an_interrupted_preparation_ends_with_the_same_bytes(
+    tmp_path: Path, dataset: Path, section: GeneratorSection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(section, dataset, tmp_path / "once")
+
+    def stopping(images: Images, batch_size: int, seed: int, step: int) -> torch.Tensor:
+        if step == 8:
+            raise KeyboardInterrupt
+        return batch_of_images(images, batch_size, seed, step)
+
+    def often(**values: Any) -> LoopSettings:
+        return LoopSettings(**values, checkpoint_seconds=0.0)
+
+    monkeypatch.setattr(training_module, "batch_of_images", stopping)
+    monkeypatch.setattr(module, "LoopSettings", often)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(section, dataset, tmp_path / "again")
+    assert set(outputs(tmp_path / "again")) == {"checkpoint.safetensors"}
+    monkeypatch.setattr(training_module, "batch_of_images", batch_of_images)
+    prepare(section, dataset, tmp_path / "again")
+    assert outputs(tmp_path / "once") == outputs(tmp_path / "again")
+    prepare(section, dataset, tmp_path / "other", seed=2)
+    assert outputs(tmp_path / "once") != outputs(tmp_path / "other")
+
+
+def test_a_network_of_another_image_size_is_refused(
+    tmp_path: Path, dataset: Path, section: GeneratorSection
+) -> None:
+    network = section.network.model_copy(
+        update={
+            "decoder_channels": (8, 8, 8),
+            "encoder_channels": (8, 8, 8),
+            "decoder_blocks": (0, 0, 0),
+            "encoder_blocks": (0, 0, 0),
+        }
+    )
+    with pytest.raises(ValueError, match="^size: found 16; 3 stages of channels make an image of side 32$"):
+        prepare(section.model_copy(update={"network": network}), dataset, tmp_path / "generator")
+
+
+@pytest.fixture
+def shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: GeneratorSection, pictures: Images
+) -> GeneratorSection:
+    """A section whose shipped generator is of images of side 16."""
+    package = tmp_path / "packages" / "shipped_for_a_test"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "world64.safetensors").write_bytes(b"weights")
+    write_card(package / "world64.json", generator_card(pictures, section.network, {}, 0, "the shop"))
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.setattr(module, "SHIPPED", package.name)
+    return section.model_copy(update={"source": "shipped"})
+
+
+def test_the_shipped_generator_is_copied(tmp_path: Path, dataset: Path, shipped: GeneratorSection) -> None:
+    found = prepare(shipped, dataset, tmp_path / "generator")
+    assert (tmp_path / "generator" / "autoencoder.safetensors").read_bytes() == b"weights"
+    assert json.loads((tmp_path / "generator" / "card.json").read_text())["provenance"] == "the shop"
+    assert json.loads(found["provenance"]) == "the shop"
+
+
+def test_a_shipped_generator_of_another_image_size_is_refused(
+    tmp_path: Path, dataset: Path, shipped: GeneratorSection
+) -> None:
+    write_array(dataset / "images.bcolz", [np.zeros((1, 32, 32, 3), np.uint8)], (32, 32, 3), np.uint8, 1)
+    sentence = (
+        "^generator.source: found shipped, whose images have a side of 16, "
+        "but the data set's have 32; allowed is train$"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        prepare(shipped, dataset, tmp_path / "generator")
+    assert not outputs(tmp_path / "generator")
+
+
+def test_a_package_without_weights_says_so(
+    tmp_path: Path, dataset: Path, shipped: GeneratorSection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SHIPPED", "attribute_recovery.training")
+    sentence = "^generator.source: found shipped, but no weights are in the package; allowed is train$"
+    with pytest.raises(ValueError, match=sentence):
+        prepare(shipped, dataset, tmp_path / "generator")

@@ -1,0 +1,221 @@
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from attribute_recovery import cli
+from attribute_recovery.tracking.digest import write_manifest
+from attribute_recovery.tracking.executions import begin_execution, end_execution
+from attribute_recovery.tracking.process import ProcessId, this_process
+
+ROOT = Path(__file__).parents[1]
+RUNNER = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with the configuration files, where every test runs."""
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that would have been run."""
+    commands: list[list[str]] = []
+
+    def note(command: list[str], *descriptors: int) -> int:
+        commands.append(list(command))
+        return 0
+
+    monkeypatch.setattr(cli, "_call", note)
+    return commands
+
+
+def result_with_manifest(name: str) -> tuple[Path, Path]:
+    data = Path("results/default") / name
+    data.parent.mkdir(parents=True, exist_ok=True)
+    data.write_text(name)
+    manifest = data.with_name(f"manifest-{data.stem}.json")
+    write_manifest(manifest, [data], root=Path("results"))
+    return data, manifest
+
+
+def sleeping_process() -> tuple[subprocess.Popen[bytes], ProcessId]:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    ticks = int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return process, ProcessId(this_process().host, process.pid, ticks)
+
+
+def test_check_names_experiment_and_recognizers():
+    done = RUNNER.invoke(cli.app, ["check"])
+    assert done.exit_code == 0
+    assert done.stdout == "config/default.yaml: experiment default, recognizers default\n"
+
+
+@pytest.mark.parametrize("command", ["run", "check", "ui"])
+def test_a_wrong_configuration_is_one_sentence(called, command):
+    Path("wrong.yaml").write_text("extends: config/default.yaml\nseed: -1\n")
+    done = RUNNER.invoke(cli.app, [command, "--config", "wrong.yaml"])
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "wrong.yaml" in done.stderr
+    assert "seed" in done.stderr
+    assert called == []
+
+
+def test_run_calls_snakemake_with_file_profile_and_cores(called):
+    done = RUNNER.invoke(
+        cli.app, ["run", "--config", "config/tiny.yaml", "--profile", "slurm", "--cores", "3"]
+    )
+    assert done.exit_code == 0
+    [command] = called
+    assert command[:3] == [sys.executable, "-m", "snakemake"]
+    for option, value in (
+        ("configfile", "config/tiny.yaml"),
+        ("profile", "config/profiles/slurm"),
+        ("cores", "3"),
+    ):
+        assert command[command.index(f"--{option}") + 1] == value
+
+
+def test_a_dry_run_touches_nothing(called):
+    data, manifest = result_with_manifest("report/index.html")
+    data.write_text("edited")
+    assert RUNNER.invoke(cli.app, ["run", "--dry-run"]).exit_code == 0
+    assert called[0][-1] == "--dry-run"
+    assert manifest.exists()
+    assert not cli.LOCK.exists()
+
+
+def test_a_damaged_result_is_made_again_before_anything_else(called):
+    data, manifest = result_with_manifest("report/index.html")
+    _, whole = result_with_manifest("dataset/images.parquet")
+    data.write_text("edited")
+    done = RUNNER.invoke(cli.app, ["run"])
+    assert done.exit_code == 0
+    assert "Removed default/report/manifest-index.json" in done.stderr
+    assert not manifest.exists()
+    assert whole.exists()
+    first, second = called
+    assert first[-2:] == ["--", str(manifest)]
+    assert "--" not in second
+
+
+def test_a_damaged_result_of_a_recognizer_that_left_the_configuration_is_not_asked_for(called):
+    data, manifest = result_with_manifest("gone/recovery/recovered.parquet")
+    data.write_text("edited")
+    assert RUNNER.invoke(cli.app, ["run"]).exit_code == 0
+    assert not manifest.exists()
+    assert len(called) == 1
+
+
+def test_a_run_beside_another_is_refused(called):
+    cli.RESULTS.mkdir()
+    with open(cli.LOCK, "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = RUNNER.invoke(cli.app, ["run"])
+    assert done.exit_code == 2
+    assert done.stderr == "Another run is under way in this folder; wait until it ends.\n"
+    assert called == []
+
+
+def test_a_run_beside_plain_snakemake_is_refused(called):
+    begin_execution(Path("results/default"), command="snakemake")
+    done = RUNNER.invoke(cli.app, ["run"])
+    assert done.exit_code == 2
+    assert f"process {os.getpid()}" in done.stderr
+    end_execution(Path("results/default"), "finished")
+    assert RUNNER.invoke(cli.app, ["run"]).exit_code == 0
+
+
+def test_the_job_of_a_killed_workflow_is_ended(called):
+    process, identity = sleeping_process()
+    record = {"schema_version": 1, "rule": "recovery", "status": "running", "process": asdict(identity)}
+    path = Path("results/default/records/one/recovery-default-0.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record))
+    # Reaped beside, as the system does with a process whose parent is gone.
+    began = time.monotonic()
+    done = RUNNER.invoke(cli.app, ["run"])
+    assert done.exit_code == 0
+    assert f"Ending recovery (process {process.pid})" in done.stderr
+    assert process.wait(timeout=10) == -signal.SIGTERM
+    assert time.monotonic() - began < cli.PATIENCE_SECONDS
+
+
+def test_half_written_files_of_killed_jobs_are_removed(called):
+    partial = Path("results/default/report/.partial-0123abcd-index.html")
+    partial.parent.mkdir(parents=True)
+    partial.touch()
+    RUNNER.invoke(cli.app, ["run"])
+    assert not partial.exists()
+
+
+def test_verify_tells_what_is_not_as_written():
+    data, _ = result_with_manifest("report/index.html")
+    data.write_text("edited")
+    done = RUNNER.invoke(cli.app, ["verify"])
+    assert done.exit_code == 1
+    assert "default/report/index.html" in done.stdout
+
+
+def test_trace_of_a_file_that_is_not_there_is_one_sentence():
+    done = RUNNER.invoke(cli.app, ["trace", "results/default/report/index.html"])
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ui_opens_the_database_on_loopback(called):
+    done = RUNNER.invoke(cli.app, ["ui", "--port", "5050"])
+    assert "http://127.0.0.1:5050" in done.stdout
+    [command] = called
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert command[command.index("--backend-store-uri") + 1].endswith("/results/mlflow.db")
+
+
+def test_ui_points_to_a_server():
+    Path("server.yaml").write_text(
+        "extends: config/default.yaml\ntracking: {uri: 'http://tracking.example:5000'}\n"
+    )
+    done = RUNNER.invoke(cli.app, ["ui", "--config", "server.yaml"])
+    assert done.exit_code == 0
+    assert "http://tracking.example:5000" in done.stdout
+
+
+def test_signals_reach_the_command_once_and_make_the_exit_code_130(tmp_path: Path):
+    counter = tmp_path / "count.py"
+    counter.write_text(
+        "import signal, sys, time\n"
+        "told = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: told.append(1))\n"
+        "print('ready', flush=True)\n"
+        "end = time.monotonic() + 30\n"
+        "while not told and time.monotonic() < end: time.sleep(0.05)\n"
+        "time.sleep(0.5)\n"
+        "print(len(told), flush=True)\n"
+    )
+    call = f"_call([sys.executable, {str(counter)!r}])"
+    program = f"import sys; from attribute_recovery.cli import _call; sys.exit({call})"
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.read() == "1\n"
+    assert process.wait(timeout=10) == 130
+
+
+def test_the_command_imports_nothing_heavy():
+    heavy = {"torch", "mlflow", "pandas", "snakemake"}
+    program = f"import sys, attribute_recovery.cli; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
