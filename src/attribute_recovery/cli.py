@@ -115,11 +115,14 @@ def ui(
 def _load(path: Path) -> "Config":
     from attribute_recovery.config import load_config
     from attribute_recovery.config_files import ConfigError
+    from attribute_recovery.dataset.prepare import check_dataset
 
     try:
-        return load_config(path)
+        config = load_config(path)
+        check_dataset(config.dataset, path)
     except ConfigError as error:
         raise _refusal(str(error)) from None
+    return config
 
 
 def _refusal(sentence: str) -> typer.Exit:

@@ -18,8 +18,8 @@ def sampled(count: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
 @pytest.mark.parametrize("classes", [2, 5])
 def test_a_known_temperature_is_found(factor: float, classes: int) -> None:
-    logits, labels = sampled(8000, classes)
-    assert temperature(logits * factor, labels) == pytest.approx(factor, rel=0.06)
+    logits, labels = sampled(4000, classes)
+    assert temperature(logits * factor, labels) == pytest.approx(factor, rel=0.08)
 
 
 def test_the_temperature_minimises_the_log_loss() -> None:
@@ -55,7 +55,7 @@ def test_the_deviation_factor_by_hand() -> None:
 def test_deviations_are_bounded_as_the_heads_bound_them() -> None:
     found = deviation_factor(torch.zeros(1), torch.tensor([9.0]), torch.tensor([np.e**2]))
     assert found == pytest.approx(1.0)
-    assert deviation_factor(torch.zeros(1), torch.zeros(1), torch.zeros(1)) == 0.05
+    assert deviation_factor(torch.zeros(1), torch.zeros(1), torch.zeros(1)) == pytest.approx(0.05)
 
 
 def test_every_attribute_gets_its_own_number(schema: AttributeSchema) -> None:

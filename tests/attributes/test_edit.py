@@ -1,4 +1,4 @@
-"""Edits in a world whose codes are linear in the attributes, a step in closed form, and the rule end to end."""
+"""Edits in a world whose codes are linear in the attributes, a step in closed form, the rule end to end."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from attribute_recovery.attributes.edit import (
     soft_encoding,
     train_editor,
 )
-from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork, load_heads
+from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork
 from attribute_recovery.attributes.train import train_heads
 from attribute_recovery.config import Editor, Heads
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
@@ -49,7 +49,7 @@ def linear_schema() -> AttributeSchema:
 def linear_world(count: int, seed: int) -> tuple[Floats, Floats, Floats]:
     """Codes w = A ã + residual, encoded attributes a in their units, and A (8, 3) over standardised ã.
 
-    The columns of A are orthogonal to each other and to the residual, so the attributes of any code can be read.
+    A's columns are orthogonal to each other and to the residual, so any code's attributes can be read.
     """
     rng = np.random.default_rng(seed)
     basis = np.linalg.qr(np.random.default_rng(99).normal(size=(CODE, CODE)))[0]
@@ -292,9 +292,3 @@ def test_files_that_do_not_fit_are_refused(trained: Any) -> None:
     weights.write_bytes(b"")
     with pytest.raises(ValueError, match="editor.safetensors: cannot be read as safetensors"):
         load_editor(weights, path, CPU)
-
-
-def test_heads_and_generator_of_the_fixture_agree(trained: Any, tmp_path: Path) -> None:
-    """What the editor learns from drawn codes is what the heads read: they load together."""
-    estimator = load_heads(tmp_path / "heads.safetensors", tmp_path / "heads.json", CPU, torch.float32)
-    assert estimator.network.image_size == 16

@@ -217,34 +217,23 @@ class Search:
 
     def _prune(self, pairs: Pairs, found: Found) -> None:
         """Take back each change, from the first made on, without which the decision still flips."""
-        removed = True
-        while removed:  # one taken back may make another superfluous
-            removed = False
-            order = [list(names) for names in found.changed]
-            for position in range(max(map(len, order), default=0)):
-                removed |= self._take_back(pairs, found, order, position)
+        active = np.flatnonzero(found.flips)
+        while len(active):  # one taken back may make another superfluous
+            order = {row: list(found.changed[row]) for row in active}
+            for position in range(max(map(len, order.values()))):
+                rows = [row for row in active if len(order[row]) > position and len(found.changed[row]) > 1]
+                if rows:
+                    self._take_back(pairs, found, np.array(rows), [order[row][position] for row in rows])
+            active = np.array([row for row in active if found.changed[row] != order[row]], dtype=np.int64)
 
-    def _take_back(self, pairs: Pairs, found: Found, order: list[list[str]], position: int) -> bool:
-        """Try to do without the change at a position of the order of each pair; whether one was taken back."""
-        rows = np.array(
-            [
-                row
-                for row in np.flatnonzero(found.flips)
-                if len(order[row]) > position and len(found.changed[row]) > 1
-            ],
-            dtype=np.int64,
-        )
-        if not len(rows):
-            return False
-        names = [order[row][position] for row in rows]
+    def _take_back(self, pairs: Pairs, found: Found, rows: Rows, names: list[str]) -> None:
+        """Do without one change of each of rows (k,), given by its name, where that still flips."""
         wanted = found.wanted[rows].copy()
         for k, (row, name) in enumerate(zip(rows, names, strict=True)):
             place = self.editor.schema.slices[name]
             wanted[k, place] = pairs.current[row, place]
-        kept = self._keep_flipping(pairs, found, rows, wanted)
-        for k in kept:
+        for k in self._keep_flipping(pairs, found, rows, wanted):
             found.changed[rows[k]].remove(names[k])
-        return len(kept) > 0
 
     def _shrink(self, pairs: Pairs, found: Found) -> None:
         """Bisect the common part of all continuous changes that still flips."""
