@@ -52,7 +52,7 @@ def recognizer_source(wildcards: Wildcards) -> list[str]:
 
 
 def generator_data() -> list[str]:
-    """The folders of the package that rule generator_train reads: the shipped weights, where they are used."""
+    """Folders of the package that generator_train reads: the shipped weights, where they are used."""
     return ["generator/weights"] if configuration.generator.source == "shipped" else []
 
 

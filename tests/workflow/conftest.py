@@ -73,13 +73,14 @@ class Clone:
         found = [json.loads(path.read_text()) for path in self.results.glob(f"records/*/{rule}-*.json")]
         return sorted(found, key=lambda record: str(record["started"]))
 
-    def stopped_job(self, rule: str) -> dict[str, Any]:
-        """Waits until a job of the rule runs, and halts it there; its record."""
+    def running_job(self, rule: str, *, halt: bool = False) -> dict[str, Any]:
+        """Waits until a job of the rule runs, and stops its process there if asked; its record."""
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             for record in self.records(rule):
                 if record["status"] == "running":
-                    os.kill(record["process"]["pid"], signal.SIGSTOP)
+                    if halt:
+                        os.kill(record["process"]["pid"], signal.SIGSTOP)
                     return record
             time.sleep(0.02)
         raise AssertionError(f"no job of {rule} was seen running")

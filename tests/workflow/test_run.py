@@ -124,7 +124,7 @@ def test_after_kill_9_of_a_job_the_next_run_goes_on(finished):
     before = runs_in_mlflow(finished.folder)
     config = finished.write_config("changed.yaml", "report: {title: Another}")
     process = finished.start(config)
-    os.kill(finished.stopped_job("report")["process"]["pid"], signal.SIGKILL)
+    os.kill(finished.running_job("report", halt=True)["process"]["pid"], signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
     assert process.returncode not in (0, None), output
     assert not (finished.results / "report/manifest-report.json").exists()
@@ -165,7 +165,7 @@ def runs_in_mlflow(folder: Path) -> dict[str, int]:
 def test_ctrl_c_ends_the_run_cleanly(finished):
     config = finished.write_config("changed.yaml", "report: {title: Another}")
     process = finished.start(config)
-    job = finished.stopped_job("report")
+    job = finished.running_job("report", halt=True)
     process.send_signal(signal.SIGINT)
     os.kill(job["process"]["pid"], signal.SIGCONT)
     output, _ = process.communicate(timeout=120)
@@ -178,28 +178,28 @@ def test_ctrl_c_ends_the_run_cleanly(finished):
 
 
 def test_after_kill_9_of_the_whole_workflow_the_next_run_ends_its_orphan_and_goes_on(finished):
-    config = finished.write_config("changed.yaml", "report: {title: Another}")
-    process = finished.start(config)
-    job = finished.stopped_job("report")
-    [execution] = [
-        json.loads(path.read_text())
-        for path in finished.results.glob("records/*/execution.json")
-        if path.parent.name == job["execution"]
-    ]
-    os.kill(execution["process"]["pid"], signal.SIGKILL)
+    before = (finished.results / "default/significance/significance.parquet").read_bytes()
+    process = finished.start(finished.write_config("changed.yaml", "significance: {permutations: 100000}"))
+    job = finished.running_job("significance")
+    execution = finished.results / "records" / job["execution"] / "execution.json"
+    os.kill(json.loads(execution.read_text())["process"]["pid"], signal.SIGKILL)
     process.kill()
     process.wait(timeout=60)
     assert (finished.folder / ".snakemake/locks").exists()
-    again = finished.run(config)
+    again = finished.run()
     assert again.returncode == 0, again.stdout + again.stderr
-    assert f"Ending report (process {job['process']['pid']})" in again.stderr
-    assert "Another" in (finished.results / "report/index.html").read_text()
+    assert f"Ending significance (process {job['process']['pid']})" in again.stderr
+    assert (finished.results / "default/significance/significance.parquet").read_bytes() == before
+    assert [record["status"] for record in finished.records("significance")][-2:] == [
+        "interrupted",
+        "finished",
+    ]
 
 
 def test_a_run_beside_another_is_refused(finished):
     config = finished.write_config("changed.yaml", "report: {title: Another}")
     process = finished.start(config)
-    job = finished.stopped_job("report")
+    job = finished.running_job("report", halt=True)
     beside = finished.run(config)
     os.kill(job["process"]["pid"], signal.SIGCONT)
     output, _ = process.communicate(timeout=120)
