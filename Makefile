@@ -22,7 +22,7 @@ CANDIDATES := python3.11 python3 python
 VENV := .venv
 BIN := $(VENV)/bin
 COMMAND := $(BIN)/python -m attribute_recovery.cli
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 
 export MLFLOW_DISABLE_TELEMETRY := true

@@ -128,8 +128,11 @@ class GeneratorSection(Section):
 
 
 class Heads(Section):
-    """Attribute heads: one convolutional trunk, started from E's, and a read-out for each attribute."""
+    """Attribute heads: one convolutional trunk and a read-out for each attribute."""
 
+    channels: tuple[Positive, ...] = Field(
+        min_length=1, description="of the trunk's stages, from half the image's side down"
+    )
     steps: Positive = Field(description="optimiser steps")
     batch_size: Positive = Field(description="images a step")
     learning_rate: PositiveReal = Field(description="at its highest")

@@ -188,7 +188,7 @@ def test_drawn_codes_lie_between_two_and_nearer_to_one() -> None:
 
 def test_soft_encoding_has_the_schemas_columns(schema: AttributeSchema) -> None:
     torch.manual_seed(0)
-    network = HeadsNetwork(schema, [8, 12], [0, 0], 4)
+    network = HeadsNetwork(schema, 16, [8, 12], 4)
     torch.nn.init.normal_(network.readout.weight)
     ones = dict.fromkeys(schema.names, 1.0)
     estimator = AttributeEstimator(
@@ -207,7 +207,7 @@ def trained(experiment: Any, tmp_path: Path) -> Any:
     """A call of the rule, its outputs in a folder of that name."""
     heads, codes = tmp_path / "heads.safetensors", tmp_path / "codes.bcolz"
     train_heads(
-        Heads(steps=5, batch_size=16, learning_rate=5e-3),
+        Heads(channels=(8, 12), steps=5, batch_size=16, learning_rate=5e-3),
         1,
         experiment.compute,
         images=experiment.images,

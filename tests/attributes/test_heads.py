@@ -28,7 +28,7 @@ CALIBRATION = {"brightness": 2.0, "glasses": 0.5, "colour": 4.0}
 def network(schema: AttributeSchema) -> HeadsNetwork:
     """For images of side 16."""
     torch.manual_seed(0)
-    found = HeadsNetwork(schema, [8, 12], [0, 1], 10)
+    found = HeadsNetwork(schema, 16, [8, 12], 10)
     torch.nn.init.normal_(found.readout.weight)
     return found.eval()
 
@@ -40,7 +40,6 @@ def card(schema: AttributeSchema) -> dict[str, Any]:
         "attributes": [asdict(attribute) for attribute in schema],
         "image_size": 16,
         "channels": [8, 12],
-        "blocks": [0, 1],
         "hidden": 10,
         "means": {"brightness": 120.0},
         "scales": {"brightness": 50.0},

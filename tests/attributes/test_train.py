@@ -107,8 +107,8 @@ def test_standardised_values(schema: AttributeSchema, world: tuple[Images, Value
 def test_heads_learn_what_is_plainly_seen(schema: AttributeSchema, world: tuple[Images, Values]) -> None:
     images, values = world
     torch.manual_seed(0)
-    network = HeadsNetwork(schema, [8, 12], [0, 1], 16)
-    settings = Heads(steps=120, batch_size=32, learning_rate=5e-3)
+    network = HeadsNetwork(schema, 16, [8, 12], 16)
+    settings = Heads(channels=(8, 12), steps=120, batch_size=32, learning_rate=5e-3)
     loop = LoopSettings(
         steps=120, learning_rate=5e-3, warmup_steps=10, average=0.9, precision="float32", device="cpu", seed=1
     )
@@ -144,7 +144,7 @@ def test_decoded_images_are_seen_in_their_share(
         SCALES,
     )
     loop = LoopSettings(steps=20, learning_rate=1e-3, precision="float32", device="cpu")
-    settings = Heads(steps=20, batch_size=40, learning_rate=1e-3)
+    settings = Heads(channels=(8, 12), steps=20, batch_size=40, learning_rate=1e-3)
     fit_heads(schema, real, decoded, truth, Watching(schema, [8, 12], [0, 0], 4), settings, loop)
     values = np.array(seen)
     assert (values > 0.8).mean() == pytest.approx(0.35, abs=0.05)
@@ -164,7 +164,7 @@ def test_measures_of_known_estimates(schema: AttributeSchema, monkeypatch: pytes
         "colour": np.eye(3, dtype=np.float32)[[0, 1, 2, 0]],
     }
     estimator = AttributeEstimator(
-        schema, HeadsNetwork(schema, [4], [0], 2), MEANS, SCALES, {}, CPU, torch.float32
+        schema, HeadsNetwork(schema, 8, [4], 2), MEANS, SCALES, {}, CPU, torch.float32
     )
     estimates = Estimates({"brightness": brightness}, {"brightness": brightness}, probabilities)
     monkeypatch.setattr(AttributeEstimator, "estimate", lambda self, image: estimates)
@@ -178,7 +178,7 @@ def run(experiment: Any, folder: Path, steps: int = 30, seed: int = 1) -> dict[s
     """The rule's call, its outputs in `folder`."""
     folder.mkdir(exist_ok=True)
     return train_heads(
-        Heads(steps=steps, batch_size=16, learning_rate=5e-3),
+        Heads(channels=(8, 12), steps=steps, batch_size=16, learning_rate=5e-3),
         seed,
         experiment.compute,
         images=experiment.images,

@@ -149,11 +149,11 @@ def write_models(run: TinyRun) -> None:
 
 
 def _write_heads(run: TinyRun) -> None:
-    heads = HeadsNetwork(SCHEMA, [8, 16], [0, 1], 16)
+    heads = HeadsNetwork(SCHEMA, 16, [8, 16], 16)
     torch.nn.init.normal_(heads.readout.weight, std=0.3)
     save_weights(heads, run.path("heads_weights"))
     card = {"attributes": [asdict(a) for a in SCHEMA], "image_size": SIDE, "channels": [8, 16]}
-    card |= {"blocks": [0, 1], "hidden": 16, "calibration": dict.fromkeys(SCHEMA.names, 1.0)}
+    card |= {"hidden": 16, "calibration": dict.fromkeys(SCHEMA.names, 1.0)}
     card |= {"means": {"yaw": 0.0, "smile": 0.5}, "scales": {"yaw": 16.0, "smile": 0.3}}
     write_card(run.path("heads_card"), card)
 

@@ -164,9 +164,9 @@ def _write_models(folder: Path, side: int, code_size: int) -> dict[str, Path]:
     pixels = np.zeros((1, side, side, 3), np.uint8)
     write_card(paths["generator_card"], generator_card(pixels, sizes, {}, 0, "none"))
     entries = [asdict(attribute) for attribute in SCHEMA]
-    save_weights(HeadsNetwork(SCHEMA, [8, 8], [0, 0], 8), paths["heads_weights"])
+    save_weights(HeadsNetwork(SCHEMA, 16, [8, 8], 8), paths["heads_weights"])
     zeros, ones = ({a.name: value for a in SCHEMA.continuous} for value in (0.0, 1.0))
-    card = {"attributes": entries, "image_size": side, "channels": [8, 8], "blocks": [0, 0], "hidden": 8}
+    card = {"attributes": entries, "image_size": side, "channels": [8, 8], "hidden": 8}
     calibration = dict.fromkeys(SCHEMA.names, 1.0)
     write_card(paths["heads_card"], card | {"means": zeros, "scales": ones, "calibration": calibration})
     save_weights(EditorNetworks(SCHEMA.width, code_size, 8), paths["editor_weights"])

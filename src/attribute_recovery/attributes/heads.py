@@ -1,11 +1,11 @@
 """Attribute heads: p(a given x) for every declared attribute, from one convolutional trunk.
 
 A continuous attribute gets a normal distribution (mean and standard deviation), a discrete one class
-probabilities. The trunk starts from the encoder's and is then trained on; the heads share no weights with it
-afterwards.
+probabilities. The trunk is a network of the recognizer's kind with weights of its own; it shares none with G,
+E or f.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
-from attribute_recovery.generator.networks import Trunk
+from attribute_recovery.recognizer.networks import EmbeddingNetwork
 from attribute_recovery.training.device import chunks, frozen
 from attribute_recovery.training.weights import load_into, read_card
 
-CARD_KEYS = {"attributes", "image_size", "channels", "blocks", "hidden", "means", "scales", "calibration"}
+CARD_KEYS = {"attributes", "image_size", "channels", "hidden", "means", "scales", "calibration"}
 
 Floats = npt.NDArray[np.float32]
 
@@ -50,24 +50,27 @@ class HeadsNetwork(nn.Module):
 
     Args:
         schema: the attributes.
-        channels, blocks: of the trunk, from half the image's side down to 4 × 4.
+        image_size: side of the images.
+        channels: of the trunk's stages, from half the image's side down.
         hidden: width of the layer that all heads share.
+
+    Raises:
+        ValueError: the image's side cannot be halved as often as there are channels.
     """
 
-    def __init__(self, schema: AttributeSchema, channels: list[int], blocks: list[int], hidden: int) -> None:
+    def __init__(
+        self, schema: AttributeSchema, image_size: int, channels: Sequence[int], hidden: int
+    ) -> None:
         super().__init__()
-        self.image_size = 2 ** (len(channels) + 2)
-        self.trunk = Trunk(channels, blocks)
-        self.shared = nn.Linear(channels[-1] * 16, hidden)
+        self.image_size = image_size
+        self.trunk = EmbeddingNetwork(image_size, channels, hidden)
         self.readout = nn.Linear(hidden, readout_width(schema))
         nn.init.normal_(self.readout.weight, std=0.01)
         nn.init.zeros_(self.readout.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """Raw read-outs (n, width), float32."""
-        features = self.trunk(image).flatten(1)
-        hidden = nn.functional.leaky_relu(self.shared(features), 0.2)
-        out: Tensor = self.readout(hidden)
+        out: Tensor = self.readout(nn.functional.leaky_relu(self.trunk(image), 0.1))
         return out.float()
 
 
@@ -157,7 +160,7 @@ def load_heads(weights: Path, card: Path, device: torch.device, dtype: torch.dty
     """
     values = read_card(card, CARD_KEYS)
     schema = schema_from(values["attributes"])
-    network = HeadsNetwork(schema, values["channels"], values["blocks"], values["hidden"])
+    network = HeadsNetwork(schema, values["image_size"], values["channels"], values["hidden"])
     if values["image_size"] != network.image_size:
         found, stages = values["image_size"], len(values["channels"])
         raise ValueError(f"{card}: image_size is {found}; {stages} stages make {network.image_size}")

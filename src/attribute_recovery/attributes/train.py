@@ -16,9 +16,10 @@ from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork
 from attribute_recovery.config import Compute, Heads
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
 from attribute_recovery.dataset.store import read_images, read_table, rows_of
-from attribute_recovery.generator.load import LoadedGenerator, load_generator
+from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.generator.train import to_tensor
+from attribute_recovery.recognizer.train import renew_statistics
 from attribute_recovery.statistics.quality import balanced_accuracy, r_squared
 from attribute_recovery.training.device import frozen, inference_dtype, prepare_torch
 from attribute_recovery.training.loop import LoopSettings, train
@@ -104,6 +105,7 @@ def fit_heads(
             return heads_loss(schema, parts, wanted)
 
     train(network, losses, loop, label="attribute heads", checkpoint=checkpoint)
+    renew_statistics(network, real, settings.batch_size, loop.seed)
 
 
 def _disturbed(image: Tensor, rng: np.random.Generator) -> Tensor:
@@ -139,7 +141,8 @@ def train_heads(
     fitted = rows_of(rows, "train")
     values = schema.from_table(rows.iloc[fitted])
     means, scales = _moments(schema, values)
-    network = _started(schema, generator, seed)
+    torch.manual_seed(seed)
+    network = HeadsNetwork(schema, generator.image_size, settings.channels, HIDDEN)
     loop = _loop_settings(settings, seed, compute, device)
     real = read_images(images, fitted)
     decoded = reconstruct(generator, generator.encode_images(real))
@@ -155,8 +158,7 @@ def train_heads(
         {
             "attributes": [asdict(attribute) for attribute in schema],
             "image_size": generator.image_size,
-            "channels": _channels(generator),
-            "blocks": _blocks(generator),
+            "channels": list(settings.channels),
             "hidden": HIDDEN,
             "means": means,
             "scales": scales,
@@ -199,24 +201,6 @@ def _moments(schema: AttributeSchema, values: Values) -> tuple[dict[str, float],
     columns = {a.name: np.asarray(values[a.name], np.float64) for a in schema.continuous}
     means = {name: float(column.mean()) for name, column in columns.items()}
     return means, {name: float(column.std()) for name, column in columns.items()}
-
-
-def _channels(generator: LoadedGenerator) -> list[int]:
-    trunk = generator.networks.encoder.trunk
-    return [layer.out_channels for layer in (trunk.fold, *trunk.down) if isinstance(layer, nn.Conv2d)]
-
-
-def _blocks(generator: LoadedGenerator) -> list[int]:
-    return [
-        len(stage) for stage in generator.networks.encoder.trunk.blocks if isinstance(stage, nn.Sequential)
-    ]
-
-
-def _started(schema: AttributeSchema, generator: LoadedGenerator, seed: int) -> HeadsNetwork:
-    torch.manual_seed(seed)
-    network = HeadsNetwork(schema, _channels(generator), _blocks(generator), HIDDEN)
-    network.trunk.load_state_dict(generator.networks.encoder.trunk.state_dict())
-    return network
 
 
 def _raw_parts(estimator: AttributeEstimator, images: Images) -> dict[str, Tensor]:
