@@ -32,7 +32,7 @@ from attribute_recovery.training.weights import load_into, read_card, save_weigh
 CARD_KEYS = {"attributes", "code_size", "hidden", "means", "scales", "iterations", "low", "high"}
 
 # Attributes of drawn codes are read in their decoded images; so many of them for each code of an image.
-DRAWN_FOR_EACH = 2
+DRAWN_FOR_EACH = 1
 DAMPING = 0.05
 
 Codes = npt.NDArray[np.float32]
