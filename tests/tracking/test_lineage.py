@@ -100,8 +100,8 @@ def test_verification_names_edits_stale_results_and_strangers(results: Path) -> 
     )
     assert verify(results) == [
         (
-            "tiny/embeddings/manifest.json: was made from another content of tiny/dataset/manifest.json than is"
-            " there now"
+            "tiny/embeddings/manifest.json: was made from another content of tiny/dataset/manifest.json than"
+            " is there now"
         ),
         (
             "tiny/report/manifest-2.json: tiny/report/table has other content than the manifest says"
@@ -113,7 +113,7 @@ def test_verification_names_edits_stale_results_and_strangers(results: Path) -> 
             " (sha256 differs)"
         ),
         (
-            "tiny/report/manifest.json: was made from another content of tiny/dataset/manifest.json than is"
-            " there now"
+            "tiny/report/manifest.json: was made from another content of tiny/dataset/manifest.json than"
+            " is there now"
         ),
     ]
