@@ -75,7 +75,9 @@ def test_the_schema_decides_the_read_outs(schema: AttributeSchema, network: Head
 
 
 def test_every_parameter_gets_a_gradient(network: HeadsNetwork) -> None:
-    torch.nn.init.normal_(network.trunk.blocks[1][0].second.weight, std=0.1)  # type: ignore[index,union-attr]
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)  # the last of each block starts at zero
     network(torch.randn(3, 3, 16, 16)).pow(2).sum().backward()
     assert all(p.grad is not None and bool(p.grad.any()) for p in network.parameters())
 
@@ -148,8 +150,10 @@ def test_files_that_do_not_fit_are_refused(files: tuple[Path, Path], card: dict[
         with pytest.raises(ValueError, match=sentence):
             load_heads(weights, path, CPU, torch.float32)
 
-    refused({"image_size": 64}, "heads.json: image_size is 64; 2 stages make 16$")
-    refused({"hidden": 11}, r"heads.safetensors: tensor 'shared.weight': found shape \(10, 192\)")
+    refused(
+        {"image_size": 64}, r"heads.safetensors: tensor 'trunk.embedding.2.weight': found shape \(10, 192\)"
+    )
+    refused({"hidden": 11}, r"heads.safetensors: tensor 'trunk.embedding.2.weight': found shape \(10, 192\)")
     refused({"attributes": card["attributes"][:2]}, "heads.safetensors: tensor 'readout.weight': found shape")
     refused({"unknown": 1}, "heads.json: key 'unknown' is not known")
     write_card(path, {key: value for key, value in card.items() if key != "means"})

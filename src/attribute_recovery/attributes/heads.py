@@ -161,9 +161,6 @@ def load_heads(weights: Path, card: Path, device: torch.device, dtype: torch.dty
     values = read_card(card, CARD_KEYS)
     schema = schema_from(values["attributes"])
     network = HeadsNetwork(schema, values["image_size"], values["channels"], values["hidden"])
-    if values["image_size"] != network.image_size:
-        found, stages = values["image_size"], len(values["channels"])
-        raise ValueError(f"{card}: image_size is {found}; {stages} stages make {network.image_size}")
     load_into(network, weights)
     return AttributeEstimator(
         schema,
