@@ -18,7 +18,7 @@ def test_another_python_gets_one_sentence(clone):
     assert done.returncode != 0
     sentence, make_says = done.stderr.splitlines()
     assert sentence.startswith("Python 3.11 is needed and was not found at ./python3.12; ")
-    assert make_says.startswith("make: ***")
+    assert "***" in make_says
     assert not (clone.folder / ".venv").exists()
 
 
