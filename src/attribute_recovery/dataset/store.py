@@ -97,16 +97,32 @@ def open_array(path: Path) -> "bcolz.carray":
     """An array for reading; slices of it are numpy arrays.
 
     Raises:
-        ValueError: the folder is missing, or is not a bcolz array.
+        ValueError: the folder is missing, is not a bcolz array, or a chunk of it was cut short.
     """
     import bcolz
 
     if not path.is_dir():
         raise ValueError(f"{path}: is missing, expected a bcolz array")
+    _require_whole_chunks(path)
     try:
         return bcolz.open(str(path), mode="r")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path}: cannot be read as a bcolz array ({error})") from error
+
+
+def _require_whole_chunks(path: Path) -> None:
+    """bcolz reads past the end of a chunk that was cut short, into whatever lies in memory there: mostly an
+    error, now and then not.
+
+    A chunk's file is a header of 16 bytes and what Blosc wrote, whose length stands in bytes 12 to 16 of it.
+    """
+    for chunk in sorted((path / "data").glob("__*.blp")):
+        with chunk.open("rb") as file:
+            header = file.read(32)
+        told = int.from_bytes(header[28:32], "little") + 16 if len(header) == 32 else 32
+        if chunk.stat().st_size != told:
+            size = chunk.stat().st_size
+            raise ValueError(f"{path}: is damaged ({chunk.name} has {size} bytes, expected {told})")
 
 
 def read_images(path: Path, rows: npt.ArrayLike | None = None) -> npt.NDArray[np.uint8]:
