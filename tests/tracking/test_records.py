@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,10 +210,15 @@ def test_a_manifest_from_before_does_not_survive_the_start(experiment: Path) -> 
 def test_a_job_that_is_interrupted_is_recorded_so(
     experiment: Path, number: signal.Signals, code: int
 ) -> None:
-    with pytest.raises(SystemExit) as exit_, recorded_job(**job_arguments(experiment)):
-        write_outputs(experiment)
-        os.kill(os.getpid(), number)
-        signal.pause()
+    # A shell that starts the tests in the background has them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as exit_, recorded_job(**job_arguments(experiment)):
+            write_outputs(experiment)
+            os.kill(os.getpid(), number)
+            time.sleep(20)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert exit_.value.code == code
     assert only_record(experiment)["status"] == "interrupted"
     assert list((experiment / "arc face" / "decoder").iterdir()) == []
