@@ -3,6 +3,7 @@
 INPUTS:
     images   results/EXPERIMENT/dataset/images.bcolz
     table    results/EXPERIMENT/dataset/images.parquet
+    attributes  results/EXPERIMENT/dataset/attributes.json
 
 OUTPUTS:
     weights  results/EXPERIMENT/generator/autoencoder.safetensors
@@ -21,6 +22,7 @@ rule generator_train:
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
         table=ancient("results/{experiment}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}/dataset/attributes.json"),
     output:
         weights="results/{experiment}/generator/autoencoder.safetensors",
         card="results/{experiment}/generator/card.json",

@@ -109,6 +109,9 @@ class GeneratorTraining(Section):
     strength_weight: Annotated[float, Field(ge=0.0)] = Field(
         description="weight of the octave bands' local strength"
     )
+    attribute_weight: Annotated[float, Field(ge=0.0)] = Field(
+        description="weight of attributes being linear in the code; 0 for a training without labels"
+    )
     adversarial_weight: Annotated[float, Field(ge=0.0)] = Field(
         description="weight of a patch discriminator's verdict over the last part of the training; 0 for none"
     )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from attribute_recovery.config import Compute, GeneratorNetwork, GeneratorSection
+from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import open_array, read_images, read_table
 from attribute_recovery.generator.load import CARD_KEYS
 from attribute_recovery.generator.train import train_autoencoder
@@ -29,6 +31,7 @@ def prepare_generator(
     *,
     images: Path,
     table: Path,
+    attributes: Path,
     weights: Path,
     card: Path,
     checkpoint: Path,
@@ -41,8 +44,10 @@ def prepare_generator(
     if settings.source == "shipped":
         return _shipped(open_array(images).shape[1], weights=weights, card=card)
     device = prepare_torch(compute)
-    rows = np.flatnonzero(read_table(table)["split"].isin(TRAINING_SPLITS))
+    everyone, schema = read_table(table), read_schema(attributes)
+    rows = np.flatnonzero(everyone["split"].isin(TRAINING_SPLITS))
     pixels = read_images(images, rows)
+    labels = schema.encode(schema.from_table(everyone.iloc[rows]))
     loop = LoopSettings(
         steps=settings.training.steps,
         learning_rate=settings.training.learning_rate,
@@ -52,23 +57,26 @@ def prepare_generator(
         seed=seed,
     )
     networks, history = train_autoencoder(
-        pixels, settings.network, settings.training, loop, checkpoint=checkpoint
+        pixels, settings.network, settings.training, loop, labels=labels, checkpoint=checkpoint
     )
     save_weights(networks, weights, dtype=torch.bfloat16)
     training = settings.training.model_dump(mode="json")
-    write_card(card, generator_card(pixels, settings.network, training, seed, "trained by this experiment"))
+    names = schema.names if settings.training.attribute_weight > 0 else []
+    made = generator_card(pixels, names, settings.network, training, seed, "trained by this experiment")
+    write_card(card, made)
     checkpoint.unlink(missing_ok=True)
     return {"final_losses": {name: values[-1] for name, values in history.losses.items()}}
 
 
 def generator_card(
     pixels: np.ndarray[Any, np.dtype[np.uint8]],
+    attributes: Sequence[str],
     network: GeneratorNetwork,
     training: dict[str, Any],
     seed: int,
     provenance: str,
 ) -> dict[str, Any]:
-    """The card of a generator trained on `pixels` (n, size, size, 3)."""
+    """The card of a generator trained on `pixels` (n, size, size, 3) and their labels of `attributes`."""
     return {
         "image_size": int(pixels.shape[1]),
         "network": network.model_dump(mode="json"),
@@ -76,7 +84,7 @@ def generator_card(
         "images": len(pixels),
         "training": training,
         "seed": seed,
-        "attributes": [],
+        "attributes": list(attributes),
         "licence": "MIT",
         "provenance": provenance,
     }

@@ -15,6 +15,8 @@ from attribute_recovery.training.device import chunks
 from attribute_recovery.training.loop import History, LoopSettings, train
 
 Images = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 
 # Images that the codes' mean and variance are taken over; their error is then below 2 and 3 percent.
 STANDARDISED_OVER = 4096
@@ -36,12 +38,27 @@ class Autoencoder(nn.Module):
         return decoded
 
 
-def batch_of_images(images: Images, batch_size: int, seed: int, step: int) -> Tensor:
-    """The step's batch, drawn without replacement within an epoch: (batch_size, 3, h, w) float32 in [-1, 1].
+def reading_error(read: Tensor, wanted: Tensor) -> Tensor:
+    """Mean squared error of read attributes (n, width) over those that are known, not NaN in `wanted`."""
+    known = ~wanted.isnan()
+    squared = (read - wanted.nan_to_num()) ** 2 * known
+    return squared.sum() / known.sum().clamp_min(1)
 
-    A function of (seed, step) alone, so that an interrupted run meets the same batches.
+
+def _standardised(labels: Matrix | None, count: int) -> Tensor:
+    """Labels (n, width) with mean 0 and variance 1 a column, so that an error weighs alike in all of them."""
+    if labels is None:
+        return torch.empty(count, 0)
+    spread = np.nanstd(labels, axis=0)
+    values = (labels - np.nanmean(labels, axis=0)) / np.where(spread > 0, spread, 1)
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def batch_rows(count: int, batch_size: int, seed: int, step: int) -> Rows:
+    """Rows of the step's batch among `count` images, drawn without replacement within an epoch, sorted.
+
+    A function of its arguments alone, so that an interrupted run meets the same batches.
     """
-    count = len(images)
     first = step * batch_size
     places = np.arange(first, first + batch_size)
     rows = np.empty(batch_size, dtype=np.int64)
@@ -49,12 +66,27 @@ def batch_of_images(images: Images, batch_size: int, seed: int, step: int) -> Te
         mine = places // count == epoch
         order = np.random.default_rng([seed, int(epoch)]).permutation(count)
         rows[mine] = order[places[mine] % count]
-    return to_tensor(np.asarray(images[np.sort(rows)]))
+    return np.sort(rows)
 
 
 def to_tensor(images: Images) -> Tensor:
     """Images (n, h, w, 3) uint8 as (n, 3, h, w) float32 in [-1, 1], channels last in memory."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+class _Lesson(nn.Module):
+    """The autoencoder and, for its training alone, a linear reader of attributes from codes."""
+
+    def __init__(self, autoencoder: Autoencoder, code_size: int, width: int) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.reader = nn.Linear(code_size, width)
+
+    def forward(self, image: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+        """Reconstructions (n, 3, size, size) and what is read (n, width), both from codes with noise."""
+        code = self.autoencoder.encoder(image)
+        code = code + noise * torch.randn_like(code)
+        return self.autoencoder.generator(code), self.reader(code)
 
 
 def train_autoencoder(
@@ -63,28 +95,39 @@ def train_autoencoder(
     settings: GeneratorTraining,
     loop: LoopSettings,
     *,
+    labels: Matrix | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[Autoencoder, History]:
     """Train E and G on images (n, size, size, 3) uint8, with an adversary if the settings give it a weight.
 
     Codes have mean 0 and variance 1 over the images afterwards, see `standardise_codes`.
+
+    Args:
+        labels: the images' encoded attributes (n, width) float32, NaN where one is not known. With
+            `attribute_weight` above 0 a linear reader is trained to find them in the codes, and E with it.
     """
     torch.manual_seed(loop.seed)
     networks = Autoencoder(images.shape[1], network)
+    wanted = _standardised(labels if settings.attribute_weight > 0 else None, len(images))
+    lesson = _Lesson(networks, network.code_size, wanted.shape[1])
     adversary = None
     if settings.adversarial_weight > 0:
         adversary = Adversary(settings, steps=loop.steps, seed=loop.seed + 1)
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
         device = next(module.parameters()).device
-        image = batch_of_images(images, settings.batch_size, loop.seed, step).to(device)
-        decoded = module(image, settings.code_noise)
+        rows = batch_rows(len(images), settings.batch_size, loop.seed, step)
+        image = to_tensor(np.asarray(images[rows])).to(device)
+        decoded, read = module(image, settings.code_noise)
         with torch.autocast(device.type, enabled=False):
             terms = reconstruction_losses(decoded.float(), image, strength_weight=settings.strength_weight)
+            if wanted.shape[1]:
+                error = reading_error(read.float(), wanted[rows].to(device))
+                terms["attributes"] = settings.attribute_weight * error
         return terms if adversary is None else terms | adversary.verdict(decoded, image, step)
 
     opponent = None if adversary is None else adversary.opponent()
-    history = train(networks, losses, loop, label="generator", checkpoint=checkpoint, opponent=opponent)
+    history = train(lesson, losses, loop, label="generator", checkpoint=checkpoint, opponent=opponent)
     standardise_codes(networks.encoder, images)
     return networks, history
 

@@ -1,4 +1,4 @@
-"""Images changed a little in training, leaving the person the same: exposure, alignment, occlusion."""
+"""Images changed a little in training, leaving the person the same: exposure, place, sharpness, occlusion."""
 
 from dataclasses import dataclass
 
@@ -20,6 +20,10 @@ class Augmentation:
         cutout: largest side of the square set to grey, as a share of the image's (DeVries & Taylor,
             arXiv 1708.04552).
         mirror: share of images that are mirrored.
+        degraded: share of images that are blurred and get noise, since cameras differ (low-resolution
+            augmentation as in AdaFace; Kim et al., CVPR 2022).
+        blur: largest weight of an image's blur, of a standard deviation of one pixel, in its place, 0 to 1.
+        noise: largest standard deviation of normal noise, in units of half the value range.
     """
 
     shift: int = 0
@@ -27,6 +31,9 @@ class Augmentation:
     brightness: float = 0.0
     cutout: float = 0.0
     mirror: float = 0.0
+    degraded: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
 
 
 def augmented(images: Images, settings: Augmentation, rng: np.random.Generator) -> Floats:
@@ -40,6 +47,9 @@ def augmented(images: Images, settings: Augmentation, rng: np.random.Generator) 
     values = moved.astype(np.float32)
     values *= (gain / 127.5).astype(np.float32)
     values += (offset - gain).astype(np.float32)  # x / 127.5 − 1 is the pixel's value in [-1, 1]
+    if settings.degraded > 0:
+        chosen = np.flatnonzero(rng.random(n) < settings.degraded)
+        values[chosen] = _degraded(values[chosen], settings, rng)
     return _cut(values, settings.cutout, rng)
 
 
@@ -50,6 +60,24 @@ def _shifted(images: Images, most: int, rng: np.random.Generator) -> Images:
     rows, columns = (np.clip(places + rng.integers(-most, most + 1, (n, 1)), 0, side - 1) for _ in range(2))
     moved: Images = images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
     return moved
+
+
+def _degraded(values: Floats, settings: Augmentation, rng: np.random.Generator) -> Floats:
+    n = len(values)
+    weight = rng.uniform(0, settings.blur, (n, 1, 1, 1)).astype(np.float32)
+    deviation = rng.uniform(0, settings.noise, (n, 1, 1, 1)).astype(np.float32)
+    softer: Floats = values + weight * (_blurred(values) - values)
+    return softer + deviation * rng.standard_normal(values.shape, dtype=np.float32)
+
+
+def _blurred(values: Floats) -> Floats:
+    """Images under the binomial filter (1, 4, 6, 4, 1)/16 along both axes, edges repeated."""
+    side = values.shape[1]
+    padded = np.pad(values, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    filter_ = np.array([1, 4, 6, 4, 1], np.float32) / 16
+    down = sum(weight * padded[:, i : i + side] for i, weight in enumerate(filter_))
+    blurred: Floats = np.asarray(sum(weight * down[:, :, i : i + side] for i, weight in enumerate(filter_)))
+    return blurred
 
 
 def _cut(values: Floats, largest: float, rng: np.random.Generator) -> Floats:

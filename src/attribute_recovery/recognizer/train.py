@@ -15,7 +15,9 @@ from attribute_recovery.training.loop import History, LoopSettings, Losses, trai
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
-AUGMENTATION = Augmentation(shift=1, contrast=0.15, brightness=0.15, cutout=0.0, mirror=0.5)
+AUGMENTATION = Augmentation(
+    shift=1, contrast=0.15, brightness=0.15, mirror=0.5, degraded=0.5, blur=1.0, noise=0.06
+)
 # Batches from which the statistics of batch norm are taken after training, and the fewest images in each.
 _STATISTICS_BATCHES = 20
 _STATISTICS_IMAGES = 128

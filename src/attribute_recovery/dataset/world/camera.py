@@ -10,7 +10,7 @@ from attribute_recovery.dataset.world.shapes import EYE_DEPTH, eye_offset
 
 # Template: how far below the upper edge the eyes lie in a crop of side 1, and how far apart they are.
 EYE_LEVEL = 0.44
-EYE_SPAN = 0.265
+EYE_SPAN = 0.28
 CAMERA_DISTANCE = 3.2
 
 

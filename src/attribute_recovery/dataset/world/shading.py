@@ -64,8 +64,8 @@ def palette_of(encoded: Tensor) -> Palette:
         lips=skin * _mix([0.95, 0.62, 0.62], [0.88, 0.44, 0.45], tone),
         hair=torch.lerp(fair, red, a["hair_redness"]),
         iris=a["eye_color"] @ irises,
-        eye_half_width=0.195 + 0.035 * a["eye_size"],
-        eye_half_height=0.085 + 0.032 * a["eye_size"],
+        eye_half_width=0.195 + 0.05 * a["eye_size"],
+        eye_half_height=0.095 + 0.048 * a["eye_size"],
     )
 
 
@@ -112,7 +112,7 @@ def _with_brow(
     arch = head.brow_y + 0.05 - 0.9 * (at - 0.42) ** 2
     brow = head.brow_half * torch.clamp(1.25 - 0.9 * (at - 0.15), 0.35, 1.2) - (y - arch).abs()
     brow = torch.minimum(brow, 0.30 - (at - 0.40).abs())
-    red, green, blue = (0.55 * h + 0.06 * b for h, b in zip(hair, base, strict=True))
+    red, green, blue = (0.40 * h + 0.04 * b for h, b in zip(hair, base, strict=True))
     return _blend(skin, (red, green, blue), _step(brow, soft) * front)
 
 
@@ -175,7 +175,7 @@ def albedo(head: Head, palette: Palette, x: Tensor, y: Tensor, z: Tensor, soft: 
     """
     skin, eyeball = _face_colour(head, palette, x, y, z, soft)
     of_skin, of_hair, of_beard, of_glasses, of_cloth = _weights(parts(head, x, y, z), soft)
-    strands = 1.0 + 0.22 * torch.sin(46.0 * x.abs() + 9.0 * y + 5.0 * z) * torch.cos(17.0 * z - 8.0 * y)
+    strands = 1.0 + 0.15 * torch.sin(46.0 * x.abs() + 9.0 * y + 5.0 * z) * torch.cos(17.0 * z - 8.0 * y)
     locks = strands * (of_hair + 0.8 * of_beard)
     hair = _channels(palette.hair)
     red, green, blue = (

@@ -59,27 +59,27 @@ class Parts:
 
 def eye_offset(eye_distance: Tensor) -> Tensor:
     """Distance of each eye from the middle of the face, in units of the head frame."""
-    return 0.40 + 0.055 * eye_distance
+    return 0.40 + 0.05 * eye_distance
 
 
 def head_of(encoded: Tensor) -> Head:
     """Geometry of the heads with the encoded attributes (n, width)."""
     a = columns(encoded)
-    stretch = 1.0 + 0.13 * a["face_length"]
+    stretch = 1.0 + 0.14 * a["face_length"]
     smile = a["smile"]
     return Head(
         jaw=a["jaw_width"],
         stretch=stretch,
         eye_x=eye_offset(a["eye_distance"]),
-        nose_tip=-0.50 - 0.13 * a["nose_length"],
-        nose_half_width=0.14 + 0.06 * a["nose_width"],
-        brow_y=0.31 + 0.08 * a["brow_height"],
-        brow_half=0.055 + 0.028 * a["brow_thickness"],
-        mouth_y=-0.90 * stretch - 0.03 * smile,
-        mouth_half=0.30 + 0.10 * smile,
-        mouth_bend=-0.12 + 0.95 * smile,
+        nose_tip=-0.49 - 0.15 * a["nose_length"],
+        nose_half_width=0.16 + 0.09 * a["nose_width"],
+        brow_y=0.33 + 0.10 * a["brow_height"],
+        brow_half=0.065 + 0.045 * a["brow_thickness"],
+        mouth_y=-0.95 * stretch - 0.06 * smile,
+        mouth_half=0.27 + 0.15 * smile,
+        mouth_bend=-0.50 + 1.9 * smile,
         mouth_gap=0.002 + 0.17 * a["mouth_opening"],
-        lip=0.075 + 0.038 * a["lip_thickness"],
+        lip=0.085 + 0.058 * a["lip_thickness"],
         smile=smile,
         long_hair=a["hair_style"][:, 1:2],
         curly_hair=a["hair_style"][:, 2:3],
@@ -131,12 +131,12 @@ def mouth_line(head: Head, x: Tensor) -> Tensor:
 def _face(head: Head, x: Tensor, ax: Tensor, y: Tensor, z: Tensor) -> Tensor:
     low = y / head.stretch
     skull = ellipsoid(ax, y - 0.38, z + 0.25, 0.98, 1.12, 1.18)
-    cheeks = ellipsoid(ax, low + 0.42, z - 0.02, 0.74 + 0.10 * head.jaw, 0.92, 0.88)
+    cheeks = ellipsoid(ax, low + 0.42, z - 0.02, 0.74 + 0.14 * head.jaw, 0.92, 0.88)
     face = smooth_minimum(skull, cheeks, 0.25)
-    corner = ellipsoid(ax - 0.36 - 0.14 * head.jaw, low + 0.80, z - 0.02, 0.30, 0.36, 0.46)
+    corner = ellipsoid(ax - 0.36 - 0.18 * head.jaw, low + 0.80, z - 0.02, 0.30, 0.36, 0.46)
     face = smooth_minimum(face, corner, 0.30)
     drop = 0.10 * head.mouth_gap / 0.16
-    chin = ellipsoid(ax, low + 1.20 + drop, z - 0.52, 0.30 + 0.08 * head.jaw, 0.24, 0.30)
+    chin = ellipsoid(ax, low + 1.20 + drop, z - 0.52, 0.30 + 0.12 * head.jaw, 0.24, 0.30)
     face = smooth_minimum(face, chin, 0.28)
     apple = ellipsoid(
         ax - 0.44, low + 0.40 - 0.05 * head.smile, z - 0.62, 0.26, 0.24, 0.22 + 0.05 * head.smile
@@ -148,11 +148,10 @@ def _face(head: Head, x: Tensor, ax: Tensor, y: Tensor, z: Tensor) -> Tensor:
 
 def _nose(head: Head, ax: Tensor, y: Tensor, z: Tensor) -> Tensor:
     bridge, along = segment(ax, y - 0.10, z - 0.90, 0.0, head.nose_tip - 0.10, 0.30)
-    bridge = bridge - (0.075 + (0.035 + 0.25 * (head.nose_half_width - 0.14)) * along)
-    tip = length(ax, y - head.nose_tip, z - 1.19) - (0.115 + 0.25 * (head.nose_half_width - 0.14))
-    wings = length(ax - head.nose_half_width, y - head.nose_tip + 0.015, z - 1.06) - (
-        0.075 + 0.3 * (head.nose_half_width - 0.14)
-    )
+    wider = head.nose_half_width - 0.16
+    bridge = bridge - (0.075 + 0.30 * wider + (0.035 + 0.30 * wider) * along)
+    tip = length(ax, y - head.nose_tip, z - 1.19) - (0.12 + 0.45 * wider)
+    wings = length(ax - head.nose_half_width, y - head.nose_tip + 0.015, z - 1.06) - (0.08 + 0.30 * wider)
     return smooth_minimum(smooth_minimum(bridge, tip, 0.10), wings, 0.07)
 
 
