@@ -112,6 +112,10 @@ class GeneratorTraining(Section):
     attribute_weight: Annotated[float, Field(ge=0.0)] = Field(
         description="weight of attributes being linear in the code; 0 for a training without labels"
     )
+    cycle_weight: Annotated[float, Field(ge=0.0)] = Field(
+        description="weight of E finding the code again in what G made of it; 0 for none"
+    )
+    cycle_from: Probability = Field(description="part of the training after which it is asked to")
     adversarial_weight: Annotated[float, Field(ge=0.0)] = Field(
         description="weight of a patch discriminator's verdict over the last part of the training; 0 for none"
     )

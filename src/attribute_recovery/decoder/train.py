@@ -1,8 +1,9 @@
 """Training of T on pairs of code and embedding.
 
 The pairs are (E(x), f(x)) of the split `train`. Besides, after each round the codes that T draws for these
-embeddings are decoded and embedded again: (w, f(G(w))) is a true pair however good T was when it drew w, so T
-learns from its own errors what its images really embed as. Only forward passes of f are needed.
+embeddings, and for points between them, are decoded and embedded again: (w, f(G(w))) is a true pair however
+good T was when it drew w, so T learns from its own errors what its images really embed as. Only forward
+passes of f are needed.
 """
 
 from pathlib import Path
@@ -99,6 +100,18 @@ def drawn_pairs(
     return codes, embed_codes(decoder.generator, recognizer, codes)
 
 
+def embeddings_between(embeddings: Floats, rng: np.random.Generator) -> Floats:
+    """Points between two embeddings each, as many as there are, (n, d) of unit length: new people.
+
+    What is drawn for them, decoded and embedded makes true pairs of other identities than the split's.
+    """
+    others = embeddings[rng.permutation(len(embeddings))]
+    part = rng.random((len(embeddings), 1), dtype=np.float32)
+    between = (1 - part) * embeddings + part * others
+    result: Floats = between / np.maximum(np.linalg.norm(between, axis=1, keepdims=True), 1e-6)
+    return result
+
+
 def train_transformer(
     codes: Floats,
     embeddings: Floats,
@@ -150,9 +163,10 @@ def train_transformer(
         of_round = None if checkpoint is None else round_checkpoint(checkpoint, number)
         fit_transformer(network, codes, embeddings, drawn, settings, loop, checkpoint=of_round)
         if end < 1.0:
-            print(f"latent transformer: decoding and embedding {len(codes)} drawn codes", flush=True)
+            print(f"latent transformer: decoding and embedding {2 * len(codes)} drawn codes", flush=True)
             rng = np.random.default_rng([seed, 78, number])
-            made = drawn_pairs(decoder, recognizer, embeddings, rng)
+            asked = np.concatenate([embeddings, embeddings_between(embeddings, rng)])
+            made = drawn_pairs(decoder, recognizer, asked, rng)
             drawn = made if drawn is None else _joined(drawn, made)
     return network
 

@@ -1,5 +1,6 @@
 """Training of G and E together as an autoencoder whose code is noisy, so that near codes are near images."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,17 @@ def to_tensor(images: Images) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """Decoded images (n, 3, size, size), attributes (n, width) read from their codes, and how far off E finds
+    the codes in the decoded images, if that was asked for.
+    """
+
+    decoded: Tensor
+    read: Tensor
+    cycle: Tensor | None
+
+
 class _Lesson(nn.Module):
     """The autoencoder and, for its training alone, a linear reader of attributes from codes."""
 
@@ -82,11 +94,34 @@ class _Lesson(nn.Module):
         self.autoencoder = autoencoder
         self.reader = nn.Linear(code_size, width)
 
-    def forward(self, image: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-        """Reconstructions (n, 3, size, size) and what is read (n, width), both from codes with noise."""
-        code = self.autoencoder.encoder(image)
+    def forward(self, image: Tensor, noise: float, *, cycle: bool) -> _Attempt:
+        """A batch (n, 3, size, size) there and, with `cycle`, back again."""
+        encoder = self.autoencoder.encoder
+        raw = encoder.raw(image)
+        code = encoder.standardise(raw)
         code = code + noise * torch.randn_like(code)
-        return self.autoencoder.generator(code), self.reader(code)
+        decoded = self.autoencoder.generator(code)
+        if not cycle:
+            return _Attempt(decoded, self.reader(code), None)
+        found = (self._raw_again(decoded) - raw.mean(0).detach()) / raw.std(0, correction=0).detach()
+        return _Attempt(decoded, self.reader(code), (found - code.detach()).square().mean())
+
+    def _raw_again(self, decoded: Tensor) -> Tensor:
+        """E's codes of decoded images, E itself held: it is G that has to show what the code says."""
+        encoder = self.autoencoder.encoder
+        raw = _RawCodes(encoder)
+        held = {f"encoder.{name}": value.detach() for name, value in encoder.named_parameters()}
+        result: Tensor = torch.func.functional_call(raw, held, (decoded,))
+        return result
+
+
+class _RawCodes(nn.Module):
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.encoder.raw(image)
 
 
 def train_autoencoder(
@@ -118,13 +153,17 @@ def train_autoencoder(
         device = next(module.parameters()).device
         rows = batch_rows(len(images), settings.batch_size, loop.seed, step)
         image = to_tensor(np.asarray(images[rows])).to(device)
-        decoded, read = module(image, settings.code_noise)
+        cycle = settings.cycle_weight > 0 and step >= settings.cycle_from * loop.steps
+        attempt = module(image, settings.code_noise, cycle=cycle)
+        decoded = attempt.decoded.float()
         with torch.autocast(device.type, enabled=False):
-            terms = reconstruction_losses(decoded.float(), image, strength_weight=settings.strength_weight)
+            terms = reconstruction_losses(decoded, image, strength_weight=settings.strength_weight)
             if wanted.shape[1]:
-                error = reading_error(read.float(), wanted[rows].to(device))
+                error = reading_error(attempt.read.float(), wanted[rows].to(device))
                 terms["attributes"] = settings.attribute_weight * error
-        return terms if adversary is None else terms | adversary.verdict(decoded, image, step)
+        if attempt.cycle is not None:
+            terms["cycle"] = settings.cycle_weight * attempt.cycle
+        return terms if adversary is None else terms | adversary.verdict(attempt.decoded, image, step)
 
     opponent = None if adversary is None else adversary.opponent()
     history = train(lesson, losses, loop, label="generator", checkpoint=checkpoint, opponent=opponent)
