@@ -107,5 +107,5 @@ def experiment(tmp_path: Path, schema: AttributeSchema, world: tuple[Images, Val
     write_table(table, found.table)
     write_schema(schema, found.attributes)
     save_weights(autoencoder, found.generator_weights)
-    write_card(found.generator_card, generator_card(images, network, {}, 0, "a test"))
+    write_card(found.generator_card, generator_card(images, [], network, {}, 0, "a test"))
     return found

@@ -1,6 +1,6 @@
-"""One thread for every test, pictures of 16 pixels, and networks small enough for them."""
+"""One thread for every test, pictures of 16 pixels with labels, and networks small enough for them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from attribute_recovery.config import GeneratorNetwork, GeneratorTraining
+from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, write_schema
 from attribute_recovery.dataset.store import write_array, write_table
 
 
@@ -23,16 +24,32 @@ def one_thread() -> Iterator[None]:
     torch.use_deterministic_algorithms(deterministic)
 
 
+MakePictures = Callable[[int, int], npt.NDArray[np.uint8]]
+
+
 @pytest.fixture
-def pictures() -> npt.NDArray[np.uint8]:
-    """64 squares of random colour on grounds of random colour, (64, 16, 16, 3)."""
-    rng = np.random.default_rng(0)
-    images = np.empty((64, 16, 16, 3), np.uint8)
-    images[:] = rng.integers(0, 256, (64, 1, 1, 3))
-    for image in images:
-        top, left = rng.integers(2, 8, 2)
-        image[top : top + 6, left : left + 6] = rng.integers(0, 256, 3)
-    return images
+def make_pictures() -> MakePictures:
+    """Function (n, seed) -> squares of random colour on grounds of random colour, (n, 16, 16, 3) uint8.
+
+    The ground is seen at [0, 0], the square at [7, 7].
+    """
+
+    def make(count: int, seed: int) -> npt.NDArray[np.uint8]:
+        rng = np.random.default_rng(seed)
+        images = np.empty((count, 16, 16, 3), np.uint8)
+        images[:] = rng.integers(0, 256, (count, 1, 1, 3))
+        for image in images:
+            top, left = rng.integers(2, 8, 2)
+            image[top : top + 6, left : left + 6] = rng.integers(0, 256, 3)
+        return images
+
+    return make
+
+
+@pytest.fixture
+def pictures(make_pictures: MakePictures) -> npt.NDArray[np.uint8]:
+    """64 of them."""
+    return make_pictures(64, 0)
 
 
 @pytest.fixture
@@ -49,13 +66,16 @@ def network() -> GeneratorNetwork:
 
 @pytest.fixture
 def training() -> GeneratorTraining:
-    """A training without an adversary."""
+    """A training without labels, cycle or adversary."""
     return GeneratorTraining(
         steps=12,
         batch_size=8,
         learning_rate=3e-3,
         code_noise=0.1,
         strength_weight=0.5,
+        attribute_weight=0.0,
+        cycle_weight=0.0,
+        cycle_from=0.5,
         adversarial_weight=0.0,
         adversarial_from=0.5,
     )
@@ -63,7 +83,9 @@ def training() -> GeneratorTraining:
 
 @pytest.fixture
 def dataset(tmp_path: Path, pictures: npt.NDArray[np.uint8]) -> Path:
-    """A folder with images.bcolz and images.parquet: 64 pictures of 16 people in four splits."""
+    """A folder with images.bcolz, images.parquet and attributes.json: 64 pictures of 16 people in four
+    splits, labelled with their colours.
+    """
     people = [
         f"{split}-{i:04d}" for split in ("recognizer", "train", "calibration", "test") for i in range(4)
     ]
@@ -76,7 +98,27 @@ def dataset(tmp_path: Path, pictures: npt.NDArray[np.uint8]) -> Path:
             "sha256": "",
         }
     )
+    ground, square = pictures[:, 0, 0].astype(np.float32), pictures[:, 7, 7]
+    schema = AttributeSchema(
+        (
+            Attribute("red", "appearance", "continuous", "image", "gray levels", (0.0, 255.0)),
+            Attribute("green", "appearance", "continuous", "image", "gray levels", (0.0, 255.0)),
+            Attribute("bright", "appearance", "binary", "image", "", categories=("off", "on")),
+            Attribute(
+                "square", "appearance", "categorical", "image", "", categories=("red", "green", "blue")
+            ),
+        )
+    )
+    labels = schema.to_table(
+        {
+            "red": ground[:, 0],
+            "green": ground[:, 1],
+            "bright": ground.mean(1) > 127,
+            "square": square.argmax(1),
+        }
+    )
     folder = tmp_path / "dataset"
     write_array(folder / "images.bcolz", [pictures], (16, 16, 3), np.uint8, 64)
-    write_table(table, folder / "images.parquet")
+    write_table(pd.concat([table, labels], axis=1), folder / "images.parquet")
+    write_schema(schema, folder / "attributes.json")
     return folder

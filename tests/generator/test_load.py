@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def card_values(network: GeneratorNetwork, pictures: Images) -> dict[str, Any]:
     """What the card says."""
-    return generator_card(pictures, network, {"steps": 3}, 0, "a test")
+    return generator_card(pictures, ["red", "hat"], network, {"steps": 3}, 0, "a test")
 
 
 @pytest.fixture
@@ -124,6 +124,7 @@ def test_the_card_says_what_it_was_trained_on(card_values: dict[str, Any], pictu
     assert card_values["images"] == 64 and card_values["image_size"] == 16
     changed = pictures.copy()
     changed[3, 2, 1, 0] ^= 1
-    other = generator_card(changed, GeneratorNetwork.model_validate(card_values["network"]), {}, 0, "")
+    other = generator_card(changed, (), GeneratorNetwork.model_validate(card_values["network"]), {}, 0, "")
     assert other["images_sha256"] != card_values["images_sha256"]
+    assert card_values["attributes"] == ["red", "hat"] and other["attributes"] == []
     json.dumps(card_values)

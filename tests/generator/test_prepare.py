@@ -13,10 +13,10 @@ import torch
 import attribute_recovery.generator.prepare as module
 import attribute_recovery.generator.train as training_module
 from attribute_recovery.config import Compute, GeneratorNetwork, GeneratorSection, GeneratorTraining
-from attribute_recovery.dataset.store import read_images, write_array
+from attribute_recovery.dataset.store import read_images, read_table, write_array, write_table
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.prepare import generator_card, prepare_generator
-from attribute_recovery.generator.train import batch_of_images
+from attribute_recovery.generator.train import batch_rows
 from attribute_recovery.training.loop import LoopSettings
 from attribute_recovery.training.weights import write_card
 
@@ -26,8 +26,8 @@ COMPUTE = Compute(threads=1, device="cpu", precision="float32")
 
 @pytest.fixture
 def section(network: GeneratorNetwork, training: GeneratorTraining) -> GeneratorSection:
-    """Trained in a few steps, with an adversary."""
-    settings = training.model_copy(update={"adversarial_weight": 0.1})
+    """Trained in a few steps, with labels and an adversary."""
+    settings = training.model_copy(update={"adversarial_weight": 0.1, "attribute_weight": 0.5})
     return GeneratorSection(source="train", network=network, training=settings)
 
 
@@ -40,10 +40,21 @@ def prepare(section: GeneratorSection, dataset: Path, folder: Path, seed: int = 
         COMPUTE,
         images=dataset / "images.bcolz",
         table=dataset / "images.parquet",
+        attributes=dataset / "attributes.json",
         weights=folder / "autoencoder.safetensors",
         card=folder / "card.json",
         checkpoint=folder / "checkpoint.safetensors",
     )
+
+
+def relabelled(dataset: Path, rows: slice) -> None:
+    """Turn the order of these rows' labels around, images as they are."""
+    table = read_table(dataset / "images.parquet")
+    for column in [name for name in table if str(name).startswith("attribute.")]:
+        values = table[column].to_numpy(copy=True)
+        values[rows] = values[rows][::-1].copy()
+        table[column] = values
+    write_table(table, dataset / "images.parquet")
 
 
 def outputs(folder: Path) -> dict[str, str]:
@@ -57,11 +68,12 @@ def test_a_trained_generator_loads_and_its_checkpoint_is_gone(
     folder = tmp_path / "generator"
     found = prepare(section, dataset, folder)
     assert set(outputs(folder)) == {"autoencoder.safetensors", "card.json"}
-    losses = {"image", "bands", "strength", "verdict", "discriminator"}
+    losses = {"image", "bands", "strength", "attributes", "verdict", "discriminator"}
     assert set(found["final_losses"]) == losses and all(map(np.isfinite, found["final_losses"].values()))
     card = json.loads((folder / "card.json").read_text())
     assert card["network"] == section.network.model_dump(mode="json")
     assert card["training"]["adversarial_weight"] == 0.1 and card["seed"] == 1
+    assert card["attributes"] == ["red", "green", "bright", "square"]
     generator = load_generator(
         folder / "autoencoder.safetensors", folder / "card.json", torch.device("cpu"), torch.float32
     )
@@ -78,6 +90,7 @@ def test_only_the_splits_recognizer_and_train_are_seen(
     changed = pictures.copy()
     changed[32:] = 255 - changed[32:]
     write_array(dataset / "images.bcolz", [changed], (16, 16, 3), np.uint8, 64)
+    relabelled(dataset, slice(32, None))
     prepare(section, dataset, tmp_path / "again")
     assert outputs(tmp_path / "once") == outputs(tmp_path / "again")
     card = json.loads((tmp_path / "once" / "card.json").read_text())
@@ -85,25 +98,42 @@ def test_only_the_splits_recognizer_and_train_are_seen(
     assert card["images_sha256"] == hashlib.sha256(pictures[:32].tobytes()).hexdigest()
 
 
+def test_labels_are_those_of_the_images_and_matter_with_a_weight_only(
+    tmp_path: Path, dataset: Path, section: GeneratorSection
+) -> None:
+    unguided = section.model_copy(
+        update={"training": section.training.model_copy(update={"attribute_weight": 0.0})}
+    )
+    prepare(section, dataset, tmp_path / "guided")
+    found = prepare(unguided, dataset, tmp_path / "unguided")
+    assert "attributes" not in found["final_losses"]
+    assert json.loads((tmp_path / "unguided" / "card.json").read_text())["attributes"] == []
+    relabelled(dataset, slice(0, 32))
+    prepare(section, dataset, tmp_path / "guided_again")
+    prepare(unguided, dataset, tmp_path / "unguided_again")
+    assert outputs(tmp_path / "guided") != outputs(tmp_path / "guided_again")
+    assert outputs(tmp_path / "unguided") == outputs(tmp_path / "unguided_again")
+
+
 def test_an_interrupted_preparation_ends_with_the_same_bytes(
     tmp_path: Path, dataset: Path, section: GeneratorSection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(section, dataset, tmp_path / "once")
 
-    def stopping(images: Images, batch_size: int, seed: int, step: int) -> torch.Tensor:
+    def stopping(count: int, batch_size: int, seed: int, step: int) -> npt.NDArray[np.int64]:
         if step == 8:
             raise KeyboardInterrupt
-        return batch_of_images(images, batch_size, seed, step)
+        return batch_rows(count, batch_size, seed, step)
 
     def often(**values: Any) -> LoopSettings:
         return LoopSettings(**values, checkpoint_seconds=0.0)
 
-    monkeypatch.setattr(training_module, "batch_of_images", stopping)
+    monkeypatch.setattr(training_module, "batch_rows", stopping)
     monkeypatch.setattr(module, "LoopSettings", often)
     with pytest.raises(KeyboardInterrupt):
         prepare(section, dataset, tmp_path / "again")
     assert set(outputs(tmp_path / "again")) == {"checkpoint.safetensors"}
-    monkeypatch.setattr(training_module, "batch_of_images", batch_of_images)
+    monkeypatch.setattr(training_module, "batch_rows", batch_rows)
     prepare(section, dataset, tmp_path / "again")
     assert outputs(tmp_path / "once") == outputs(tmp_path / "again")
     prepare(section, dataset, tmp_path / "other", seed=2)
@@ -134,7 +164,7 @@ def shipped(
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "world64.safetensors").write_bytes(b"weights")
-    write_card(package / "world64.json", generator_card(pictures, section.network, {}, 0, "the shop"))
+    write_card(package / "world64.json", generator_card(pictures, [], section.network, {}, 0, "the shop"))
     monkeypatch.syspath_prepend(str(package.parent))
     monkeypatch.setattr(module, "SHIPPED", package.name)
     return section.model_copy(update={"source": "shipped"})

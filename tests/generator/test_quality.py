@@ -46,7 +46,7 @@ def generator_files(tmp_path: Path, network: GeneratorNetwork, pictures: Images)
     torch.nn.init.normal_(autoencoder.generator.image.weight, std=0.3)
     weights, card = tmp_path / "autoencoder.safetensors", tmp_path / "card.json"
     save_weights(autoencoder, weights)
-    write_card(card, generator_card(pictures, network, {}, 0, "a test"))
+    write_card(card, generator_card(pictures, [], network, {}, 0, "a test"))
     return weights, card
 
 

@@ -1,5 +1,6 @@
-"""Batches are epochs and functions of the step; the autoencoder learns, resumes, and gives standard codes."""
+"""Batches are epochs and functions of the step; E and G learn, with labels or without, and resume."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 import attribute_recovery.generator.train as module
 from attribute_recovery.config import GeneratorNetwork, GeneratorTraining
 from attribute_recovery.generator.losses import reconstruction_losses
 from attribute_recovery.generator.train import (
     Autoencoder,
-    batch_of_images,
+    batch_rows,
+    reading_error,
     standardise_codes,
     to_tensor,
     train_autoencoder,
@@ -23,6 +24,7 @@ from attribute_recovery.generator.train import (
 from attribute_recovery.training.loop import LoopSettings
 
 Images = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float32]
 
 LOOP = LoopSettings(
     steps=12,
@@ -36,14 +38,9 @@ LOOP = LoopSettings(
 )
 
 
-def numbered(count: int) -> Images:
-    """Images that say which they are."""
-    return np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-
-
-def numbers(batch: Tensor) -> list[int]:
-    """Which images a batch holds."""
-    return [round(float(image[0, 0, 0] + 1) * 127.5) for image in batch]
+def colours(images: Images) -> Matrix:
+    """Colours of grounds and squares, (n, 6) in gray levels."""
+    return np.concatenate([images[:, 0, 0], images[:, 7, 7]], axis=1).astype(np.float32)
 
 
 def assert_same(found: Autoencoder, expected: Autoencoder) -> None:
@@ -55,20 +52,21 @@ def assert_same(found: Autoencoder, expected: Autoencoder) -> None:
 @given(count=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.integers(0, 99))
 def test_an_epoch_is_a_permutation(count: int, batch_size: int, seed: int) -> None:
     """Whatever is drawn in so many batches, no image is drawn twice more than another."""
-    images, drawn = numbered(count), list[int]()
+    drawn = list[int]()
     for step in range(6):
-        drawn += numbers(batch_of_images(images, batch_size, seed, step))
+        rows = batch_rows(count, batch_size, seed, step)
+        assert np.array_equal(rows, np.sort(rows))
+        drawn += rows.tolist()
         assert len(drawn) == (step + 1) * batch_size
         times = np.bincount(drawn, minlength=count)
         assert times.max() - times.min() <= 1
 
 
 def test_epochs_and_seeds_differ_but_a_step_is_always_the_same() -> None:
-    images = numbered(40)
-    first = [numbers(batch_of_images(images, 10, 0, step)) for step in range(8)]
-    assert first == [numbers(batch_of_images(images, 10, 0, step)) for step in range(8)]
+    first = [batch_rows(40, 10, 0, step).tolist() for step in range(8)]
+    assert first == [batch_rows(40, 10, 0, step).tolist() for step in range(8)]
     assert first[:4] != first[4:]
-    assert first[0] != numbers(batch_of_images(images, 10, 1, 0))
+    assert first[0] != batch_rows(40, 10, 1, 0).tolist()
 
 
 def test_to_tensor_maps_bytes_to_the_interval() -> None:
@@ -76,7 +74,7 @@ def test_to_tensor_maps_bytes_to_the_interval() -> None:
     found = to_tensor(images)
     assert found.shape == (1, 3, 1, 1) and found.dtype is torch.float32
     torch.testing.assert_close(found.flatten(), torch.tensor([-1.0, 1.0, -0.6]))
-    assert to_tensor(numbered(4)).is_contiguous(memory_format=torch.channels_last)
+    assert to_tensor(np.zeros((4, 2, 2, 3), np.uint8)).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_code_noise_disturbs_the_reconstruction(network: GeneratorNetwork) -> None:
@@ -136,7 +134,15 @@ def test_standardise_codes_takes_many_images_evenly_and_no_others(network: Gener
     assert encoder.standardise.training  # nothing else is changed
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"adversarial_weight": 0.5},
+        {"attribute_weight": 0.5},
+        {"attribute_weight": 0.5, "cycle_weight": 0.5},
+    ],
+)
 @pytest.mark.parametrize("stop_at", [3, 9])
 def test_an_interrupted_training_ends_with_the_same_bytes(
     tmp_path: Path,
@@ -144,23 +150,23 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     network: GeneratorNetwork,
     training: GeneratorTraining,
     monkeypatch: pytest.MonkeyPatch,
-    weight: float,
+    changes: dict[str, float],
     stop_at: int,
 ) -> None:
-    settings = training.model_copy(update={"adversarial_weight": weight})
+    settings, labels = training.model_copy(update=changes), colours(pictures)
     checkpoint = tmp_path / "checkpoint.safetensors"
-    expected, _ = train_autoencoder(pictures, network, settings, LOOP)
+    expected, _ = train_autoencoder(pictures, network, settings, LOOP, labels=labels)
 
-    def stopping(images: Images, batch_size: int, seed: int, step: int) -> Tensor:
+    def stopping(count: int, batch_size: int, seed: int, step: int) -> npt.NDArray[np.int64]:
         if step == stop_at:
             raise KeyboardInterrupt
-        return batch_of_images(images, batch_size, seed, step)
+        return batch_rows(count, batch_size, seed, step)
 
-    monkeypatch.setattr(module, "batch_of_images", stopping)
+    monkeypatch.setattr(module, "batch_rows", stopping)
     with pytest.raises(KeyboardInterrupt):
-        train_autoencoder(pictures, network, settings, LOOP, checkpoint=checkpoint)
+        train_autoencoder(pictures, network, settings, LOOP, labels=labels, checkpoint=checkpoint)
     monkeypatch.undo()
-    found, _ = train_autoencoder(pictures, network, settings, LOOP, checkpoint=checkpoint)
+    found, _ = train_autoencoder(pictures, network, settings, LOOP, labels=labels, checkpoint=checkpoint)
     assert_same(found, expected)
 
 
@@ -179,3 +185,117 @@ def test_an_adversary_takes_part_only_with_a_weight_and_from_its_start(
     late, losses = trained(adversarial_weight=0.5, adversarial_from=0.5)
     assert losses == {"image", "bands", "strength", "verdict", "discriminator"}
     assert not torch.equal(late.generator.image.weight, without.generator.image.weight)
+
+
+def test_the_reading_error_by_hand_and_without_what_is_not_known() -> None:
+    """(1² + 2² + 3²) / 3; an unknown value weighs nothing, and where nothing is known the error is 0."""
+    unknown = float("nan")
+    wanted = torch.tensor([[1.0, unknown], [0.0, 5.0]])
+    read = torch.tensor([[2.0, 1e6], [-2.0, 2.0]], requires_grad=True)
+    error = reading_error(read, wanted)
+    assert float(error.detach()) == pytest.approx(14 / 3)
+    error.backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(read.grad, 2 / 3 * torch.tensor([[1.0, 0.0], [-2.0, -3.0]]))
+    nothing = reading_error(read, torch.full((2, 2), unknown))
+    assert float(nothing.detach()) == 0.0
+    (gradient,) = torch.autograd.grad(nothing, read)
+    assert torch.equal(gradient, torch.zeros(2, 2))
+
+
+def read_out(autoencoder: Autoencoder, fitted: Images, images: Images) -> npt.NDArray[np.float64]:
+    """R² (6,) of the colours of images, read by least squares from E's codes, fitted on other images."""
+    with torch.no_grad():
+        codes = [autoencoder.encoder(to_tensor(part)).double().numpy() for part in (fitted, images)]
+    known, new = (np.column_stack([np.ones(len(code)), code]) for code in codes)
+    line = np.linalg.lstsq(known, colours(fitted).astype(float), rcond=None)[0]
+    wanted = colours(images).astype(float)
+    return np.asarray(1 - ((wanted - new @ line) ** 2).mean(0) / wanted.var(0))
+
+
+def test_what_the_labels_say_is_linear_in_the_codes(
+    make_pictures: Callable[[int, int], Images], network: GeneratorNetwork, training: GeneratorTraining
+) -> None:
+    """Six colours in six components, more than the reconstruction asks for; half of the labels do as well."""
+    fitted, images = make_pictures(192, 0), make_pictures(96, 1)
+    half = np.where(np.random.default_rng(0).random((192, 6)) < 0.5, np.nan, colours(fitted))
+    loop = LoopSettings(
+        steps=60, learning_rate=0.02, warmup_steps=5, average=0.9, precision="float32", device="cpu"
+    )
+    found = []
+    for weight, labels in ((0.0, colours(fitted)), (1.0, colours(fitted)), (1.0, half.astype(np.float32))):
+        settings = training.model_copy(update={"batch_size": 32, "attribute_weight": weight})
+        autoencoder, history = train_autoencoder(fitted, network, settings, loop, labels=labels)
+        assert ("attributes" in history.losses) == (weight > 0)
+        found.append(read_out(autoencoder, fitted, images))
+    blind, told, half_told = found
+    assert blind.mean() < 0.6
+    assert told.min() > 0.4 and told.mean() > blind.mean() + 0.3
+    assert half_told.mean() > blind.mean() + 0.2
+
+
+def test_labels_without_variance_or_values_do_no_harm(
+    pictures: Images, network: GeneratorNetwork, training: GeneratorTraining
+) -> None:
+    """One column is constant; of every tenth picture nothing is known."""
+    labels = colours(pictures)
+    labels[:, 2] = 0.1
+    labels[::10] = np.nan
+    settings = training.model_copy(update={"attribute_weight": 0.5})
+    autoencoder, history = train_autoencoder(pictures, network, settings, LOOP, labels=labels)
+    assert np.isfinite(history.losses["attributes"]).all()
+    assert all(bool(value.isfinite().all()) for value in autoencoder.state_dict().values())
+
+
+def test_units_of_labels_do_not_matter(
+    pictures: Images, network: GeneratorNetwork, training: GeneratorTraining
+) -> None:
+    """Exactly, for units that differ by powers of two; other labels make other networks."""
+    settings = training.model_copy(update={"attribute_weight": 0.5})
+    units = np.array([1, 2, 1024, 0.25, 8, 1 / 4096], np.float32)
+    labels = [colours(pictures), colours(pictures) * units, colours(pictures[::-1])]
+    once, scaled, other = (
+        train_autoencoder(pictures, network, settings, LOOP, labels=values)[0] for values in labels
+    )
+    assert_same(scaled, once)
+    assert not torch.equal(other.encoder.code.weight, once.encoder.code.weight)
+
+
+def test_without_weight_labels_are_not_looked_at(
+    pictures: Images, network: GeneratorNetwork, training: GeneratorTraining
+) -> None:
+    without, _ = train_autoencoder(pictures, network, training, LOOP)
+    for labels in (colours(pictures), np.full((64, 2), np.nan, np.float32)):
+        found, history = train_autoencoder(pictures, network, training, LOOP, labels=labels)
+        assert_same(found, without)
+        assert "attributes" not in history.losses
+
+
+def test_the_cycle_makes_g_show_what_e_can_find_again(
+    make_pictures: Callable[[int, int], Images], network: GeneratorNetwork, training: GeneratorTraining
+) -> None:
+    """E's codes of images that G makes, against the codes that it made them from."""
+    images = make_pictures(192, 0)
+    loop = LoopSettings(
+        steps=60, learning_rate=0.02, warmup_steps=5, average=0.9, precision="float32", device="cpu"
+    )
+    errors = []
+    for weight in (0.0, 2.0):
+        settings = training.model_copy(update={"batch_size": 32, "cycle_weight": weight})
+        autoencoder, _ = train_autoencoder(images, network, settings, loop)
+        with torch.no_grad():
+            code = autoencoder.encoder(to_tensor(make_pictures(96, 1)))
+            again = autoencoder.encoder(autoencoder.generator(code))
+        errors.append(float((again - code).square().mean()))
+    assert errors[1] < 0.75 * errors[0]
+
+
+def test_the_cycle_takes_part_only_with_a_weight_and_from_its_start(
+    pictures: Images, network: GeneratorNetwork, training: GeneratorTraining
+) -> None:
+    without, _ = train_autoencoder(pictures, network, training, LOOP)
+    for start, takes_part in ((1.0, False), (0.5, True)):
+        settings = training.model_copy(update={"cycle_weight": 0.5, "cycle_from": start})
+        found, history = train_autoencoder(pictures, network, settings, LOOP)
+        assert ("cycle" in history.losses) == takes_part
+        same = torch.equal(found.generator.image.weight, without.generator.image.weight)
+        assert same == (not takes_part)

@@ -162,7 +162,7 @@ def _write_models(folder: Path, side: int, code_size: int) -> dict[str, Path]:
     autoencoder = Autoencoder(side, sizes)
     save_weights(autoencoder, paths["generator_weights"])
     pixels = np.zeros((1, side, side, 3), np.uint8)
-    write_card(paths["generator_card"], generator_card(pixels, sizes, {}, 0, "none"))
+    write_card(paths["generator_card"], generator_card(pixels, [], sizes, {}, 0, "none"))
     entries = [asdict(attribute) for attribute in SCHEMA]
     save_weights(HeadsNetwork(SCHEMA, 16, [8, 8], 8), paths["heads_weights"])
     zeros, ones = ({a.name: value for a in SCHEMA.continuous} for value in (0.0, 1.0))
