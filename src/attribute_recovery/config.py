@@ -67,7 +67,7 @@ class World(Section):
     """The default world: how its images look and who lives there."""
 
     image_size: Literal[32, 64, 128, 256] = Field(description="side of the crops in pixels")
-    supersample: Literal[2, 4] = Field(description="rays a pixel and axis; images are their average")
+    supersample: Literal[2, 4] = Field(description="rays a pixel and axis")
     identities: SplitCounts = Field(description="identities of each split")
     images_per_identity: SplitCounts = Field(description="images of each identity in each split")
     marginals: dict[Name, MarginalConfig] = Field(description="the population: one entry for each attribute")

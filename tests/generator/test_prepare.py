@@ -98,9 +98,32 @@ def test_only_the_splits_recognizer_and_train_are_seen(
     assert card["images_sha256"] == hashlib.sha256(pictures[:32].tobytes()).hexdigest()
 
 
-def test_labels_are_those_of_the_images_and_matter_with_a_weight_only(
-    tmp_path: Path, dataset: Path, section: GeneratorSection
+def test_labels_are_those_of_the_images(
+    tmp_path: Path, dataset: Path, section: GeneratorSection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The splits' rows, here the last, in the encoding of the schema."""
+    table = read_table(dataset / "images.parquet")
+    table["split"] = table["split"].to_numpy()[::-1]
+    write_table(table, dataset / "images.parquet")
+    seen = list[tuple[Images, npt.NDArray[np.float32]]]()
+
+    def trained(pixels: Images, *_: object, labels: npt.NDArray[np.float32], checkpoint: Path) -> None:
+        seen.append((pixels, labels))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "train_autoencoder", trained)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(section, dataset, tmp_path / "generator")
+    ((pixels, labels),) = seen
+    assert np.array_equal(pixels, read_images(dataset / "images.bcolz")[32:])
+    assert labels.dtype == np.float32
+    ground = pixels[:, 0, 0].astype(float)
+    brightest = np.eye(3)[pixels[:, 7, 7].argmax(1)]
+    expected = np.column_stack([ground[:, :2], ground.mean(1) > 127, brightest])
+    assert np.array_equal(labels, expected)
+
+
+def test_labels_matter_with_a_weight_only(tmp_path: Path, dataset: Path, section: GeneratorSection) -> None:
     unguided = section.model_copy(
         update={"training": section.training.model_copy(update={"attribute_weight": 0.0})}
     )

@@ -44,10 +44,13 @@ def prepare_generator(
     if settings.source == "shipped":
         return _shipped(open_array(images).shape[1], weights=weights, card=card)
     device = prepare_torch(compute)
-    everyone, schema = read_table(table), read_schema(attributes)
+    everyone = read_table(table)
     rows = np.flatnonzero(everyone["split"].isin(TRAINING_SPLITS))
     pixels = read_images(images, rows)
-    labels = schema.encode(schema.from_table(everyone.iloc[rows]))
+    names, labels = list[str](), None
+    if settings.training.attribute_weight > 0:
+        schema = read_schema(attributes)
+        names, labels = schema.names, schema.encode(schema.from_table(everyone.iloc[rows]))
     loop = LoopSettings(
         steps=settings.training.steps,
         learning_rate=settings.training.learning_rate,
@@ -61,7 +64,6 @@ def prepare_generator(
     )
     save_weights(networks, weights, dtype=torch.bfloat16)
     training = settings.training.model_dump(mode="json")
-    names = schema.names if settings.training.attribute_weight > 0 else []
     made = generator_card(pixels, names, settings.network, training, seed, "trained by this experiment")
     write_card(card, made)
     checkpoint.unlink(missing_ok=True)

@@ -50,9 +50,11 @@ def _standardised(labels: Matrix | None, count: int) -> Tensor:
     """Labels (n, width) with mean 0 and variance 1 a column, so that an error weighs alike in all of them."""
     if labels is None:
         return torch.empty(count, 0)
-    spread = np.nanstd(labels, axis=0)
-    values = (labels - np.nanmean(labels, axis=0)) / np.where(spread > 0, spread, 1)
-    return torch.from_numpy(values.astype(np.float32))
+    known = ~np.isnan(labels)
+    count_known = np.maximum(known.sum(0), 1)
+    centred = labels - np.where(known, labels, 0).sum(0) / count_known
+    spread = np.sqrt((np.where(known, centred, 0) ** 2).sum(0) / count_known)
+    return torch.from_numpy((centred / np.where(spread > 0, spread, 1)).astype(np.float32))
 
 
 def batch_rows(count: int, batch_size: int, seed: int, step: int) -> Rows:
@@ -89,10 +91,11 @@ class _Attempt:
 class _Lesson(nn.Module):
     """The autoencoder and, for its training alone, a linear reader of attributes from codes."""
 
-    def __init__(self, autoencoder: Autoencoder, code_size: int, width: int) -> None:
+    def __init__(self, autoencoder: Autoencoder, width: int) -> None:
         super().__init__()
         self.autoencoder = autoencoder
-        self.reader = nn.Linear(code_size, width)
+        size = autoencoder.generator.code_size
+        self.reader: nn.Module = nn.Linear(size, width) if width else nn.Identity()
 
     def forward(self, image: Tensor, noise: float, *, cycle: bool) -> _Attempt:
         """A batch (n, 3, size, size) there and, with `cycle`, back again."""
@@ -107,7 +110,7 @@ class _Lesson(nn.Module):
         return _Attempt(decoded, self.reader(code), (found - code.detach()).square().mean())
 
     def _raw_again(self, decoded: Tensor) -> Tensor:
-        """E's codes of decoded images, E itself held: it is G that has to show what the code says."""
+        """E's codes of decoded images, E's weights held here: it is G that has to show what the code says."""
         encoder = self.autoencoder.encoder
         raw = _RawCodes(encoder)
         held = {f"encoder.{name}": value.detach() for name, value in encoder.named_parameters()}
@@ -137,14 +140,13 @@ def train_autoencoder(
 
     Codes have mean 0 and variance 1 over the images afterwards, see `standardise_codes`.
 
-    Args:
-        labels: the images' encoded attributes (n, width) float32, NaN where one is not known. With
-            `attribute_weight` above 0 a linear reader is trained to find them in the codes, and E with it.
+    With `attribute_weight` above 0 a linear reader is trained to find `labels`, the images' encoded
+    attributes (n, width) float32, in the codes, and E with it; NaN stands for what is not known.
     """
     torch.manual_seed(loop.seed)
     networks = Autoencoder(images.shape[1], network)
     wanted = _standardised(labels if settings.attribute_weight > 0 else None, len(images))
-    lesson = _Lesson(networks, network.code_size, wanted.shape[1])
+    lesson = _Lesson(networks, wanted.shape[1])
     adversary = None
     if settings.adversarial_weight > 0:
         adversary = Adversary(settings, steps=loop.steps, seed=loop.seed + 1)

@@ -192,7 +192,7 @@ class Renderer:
 
     Attributes:
         size: side of the image in pixels; size² · supersample² is a multiple of 16,384 where compiled.
-        supersample: rays a pixel and axis (2 or more); a pixel weighs the rays around its middle.
+        supersample: rays a pixel and axis, an even number; a pixel weighs the rays around its middle.
         batch_size: heads rendered at once; results do not depend on it.
         compiled: whether distance and shading run as compiled code; without it the same images come slower,
             equal to within the compiler's rounding.
