@@ -12,7 +12,13 @@ from attribute_recovery.config import Compute, DecoderSection
 from attribute_recovery.dataset.store import read_array, read_table, rows_of
 from attribute_recovery.decoder import train as stage
 from attribute_recovery.decoder.decoder import Decoder, load_decoder
-from attribute_recovery.decoder.train import drawn_pairs, embed_codes, round_checkpoint, train_transformer
+from attribute_recovery.decoder.train import (
+    drawn_pairs,
+    embed_codes,
+    embeddings_between,
+    round_checkpoint,
+    train_transformer,
+)
 from attribute_recovery.decoder.transformer import LatentTransformer
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.tracking.digest import sha256_file
@@ -104,6 +110,20 @@ def test_drawn_pairs_are_true_pairs_of_codes_that_t_drew(data) -> None:
     np.testing.assert_allclose(codes, drawn.numpy(), atol=1e-6)
 
 
+def test_points_between_embeddings_lie_on_the_arc_of_two(data) -> None:  # type: ignore[no-untyped-def]
+    embeddings = data[1]
+    found = embeddings_between(embeddings, np.random.default_rng(3))
+    assert found.shape == embeddings.shape and found.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    others = embeddings[np.random.default_rng(3).permutation(len(embeddings))]
+    angle = [
+        np.arccos(np.clip((a * b).sum(1), -1, 1))
+        for a, b in ((embeddings, found), (found, others), (embeddings, others))
+    ]
+    np.testing.assert_allclose(angle[0] + angle[1], angle[2], atol=2e-3)
+    assert (angle[0] > 0.2 * angle[2]).mean() > 0.3 and (angle[1] > 0.2 * angle[2]).mean() > 0.3
+
+
 def test_without_decoded_share_there_is_one_round_of_real_pairs(
     data, settings: DecoderSection, batches
 ) -> None:
@@ -129,9 +149,8 @@ def test_decoded_pairs_are_their_share_of_later_rounds_and_true(
     assert shares == [0.0] * 6 + [0.25] * 14
     for code, embedding in batches:
         np.testing.assert_allclose(embedding, embedded(code.numpy()), atol=1e-4)
-    assert sum(len(part) for part in recognizer.embedded) == 2 * len(
-        data[0]
-    )  # two rounds draw, the last none
+    # two rounds draw, for the embeddings and for as many between them; the last draws none
+    assert sum(len(part) for part in recognizer.embedded) == 4 * len(data[0])
 
 
 def test_the_second_drawing_adds_to_the_first(data, settings: DecoderSection, batches) -> None:
@@ -139,7 +158,7 @@ def test_the_second_drawing_adds_to_the_first(data, settings: DecoderSection, ba
     fitted(data, changed(settings, decoded_share=1.0, steps=100), recognizer)
     first, both = (
         set(map(tuple, (torch.cat(parts) / 2).tolist()))
-        for parts in (recognizer.embedded[:1], recognizer.embedded)
+        for parts in (recognizer.embedded[:2], recognizer.embedded)
     )
     last = {tuple(row) for code, _ in batches[60:] for row in code.tolist()}
     assert last <= both
@@ -180,7 +199,7 @@ def test_a_training_interrupted_between_rounds_ends_as_one_that_was_not(
     data, settings: DecoderSection, tmp_path: Path, batches, breaks_at: int
 ) -> None:
     recognizer, checkpoint = StubRecognizer(), tmp_path / "t.safetensors"
-    recognizer.breaks_at = breaks_at
+    recognizer.breaks_at = 2 * breaks_at  # 200 codes are embedded in two batches
     with pytest.raises(KeyboardInterrupt):
         fitted(data, settings, recognizer, checkpoint)
     done = len(batches)

