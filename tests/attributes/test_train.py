@@ -108,9 +108,9 @@ def test_heads_learn_what_is_plainly_seen(schema: AttributeSchema, world: tuple[
     images, values = world
     torch.manual_seed(0)
     network = HeadsNetwork(schema, 16, [8, 12], 16)
-    settings = Heads(channels=(8, 12), steps=120, batch_size=32, learning_rate=5e-3)
+    settings = Heads(channels=(8, 12), steps=300, batch_size=32, learning_rate=5e-3)
     loop = LoopSettings(
-        steps=120, learning_rate=5e-3, warmup_steps=10, average=0.9, precision="float32", device="cpu", seed=1
+        steps=300, learning_rate=5e-3, warmup_steps=10, average=0.9, precision="float32", device="cpu", seed=1
     )
     truth = standardised(schema, values, MEANS, SCALES)
     fitted = {name: column[:120] for name, column in truth.items()}

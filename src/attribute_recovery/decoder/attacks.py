@@ -48,7 +48,7 @@ Rows = npt.NDArray[np.int64]
 
 SAMPLED_SPLITS = ("calibration", "test")
 # Images of the split `calibration` whose samples are decoded: enough for one calibration number an attribute.
-CALIBRATION_IMAGES = 600
+CALIBRATION_IMAGES = 300
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def readings(
 ) -> Floats:
     """What the heads read in decoded samples.
 
-    A continuous attribute is one draw from its p(a given x) in its unit, a discrete one its class
-    probabilities (all classes, so width is not the schema's).
+    A continuous attribute is one draw from its p(a given x) in its unit, brought into its range, a discrete
+    one its class probabilities (all classes, so width is not the schema's).
 
     Args:
         decoder: its G decodes.
@@ -126,7 +126,7 @@ def readings(
             read[part, places[attribute.name]] = found.probabilities[attribute.name]
         for i, attribute in enumerate(estimator.schema.continuous):
             drawn = found.mean[attribute.name] + found.sd[attribute.name] * noise[part, i]
-            read[part, places[attribute.name]] = drawn[:, None]
+            read[part, places[attribute.name]] = np.clip(drawn, *attribute.range)[:, None]
         if number % 50 == 49:
             print(f"decoder: read {part.stop} of {len(flat)} decoded samples", flush=True)
     return read.reshape(n, n_samples, -1)

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from torch.nn import functional
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -56,9 +59,11 @@ def augmented(images: Images, settings: Augmentation, rng: np.random.Generator) 
 def _shifted(images: Images, most: int, rng: np.random.Generator) -> Images:
     """Images displaced by whole pixels, edges repeated."""
     n, side = images.shape[:2]
-    places = np.arange(side)
-    rows, columns = (np.clip(places + rng.integers(-most, most + 1, (n, 1)), 0, side - 1) for _ in range(2))
-    moved: Images = images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    margin = (most, most)
+    padded = np.pad(images, ((0, 0), margin, margin, (0, 0)), mode="edge")
+    windows = sliding_window_view(padded, (side, side), axis=(1, 2))
+    down, right = rng.integers(0, 2 * most + 1, (2, n))
+    moved: Images = windows[np.arange(n), down, right].transpose(0, 2, 3, 1)
     return moved
 
 
@@ -66,17 +71,17 @@ def _degraded(values: Floats, settings: Augmentation, rng: np.random.Generator) 
     n = len(values)
     weight = rng.uniform(0, settings.blur, (n, 1, 1, 1)).astype(np.float32)
     deviation = rng.uniform(0, settings.noise, (n, 1, 1, 1)).astype(np.float32)
-    softer: Floats = values + weight * (_blurred(values) - values)
-    return softer + deviation * rng.standard_normal(values.shape, dtype=np.float32)
+    normal = torch.randn(values.shape, generator=torch.Generator().manual_seed(int(rng.integers(2**62))))
+    degraded: Floats = values + weight * (_blurred(values) - values) + deviation * normal.numpy()
+    return degraded
 
 
 def _blurred(values: Floats) -> Floats:
     """Images under the binomial filter (1, 4, 6, 4, 1)/16 along both axes, edges repeated."""
-    side = values.shape[1]
-    padded = np.pad(values, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
-    filter_ = np.array([1, 4, 6, 4, 1], np.float32) / 16
-    down = sum(weight * padded[:, i : i + side] for i, weight in enumerate(filter_))
-    blurred: Floats = np.asarray(sum(weight * down[:, :, i : i + side] for i, weight in enumerate(filter_)))
+    line = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    kernel = torch.outer(line, line).expand(3, 1, 5, 5).contiguous()
+    padded = functional.pad(torch.from_numpy(values).permute(0, 3, 1, 2), (2, 2, 2, 2), mode="replicate")
+    blurred: Floats = functional.conv2d(padded, kernel, groups=3).permute(0, 2, 3, 1).numpy()
     return blurred
 
 
