@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import convolve1d
 
 from attribute_recovery.recognizer.augmentation import Augmentation, augmented
@@ -95,6 +96,14 @@ def test_blur_is_the_weighted_binomial_filter_of_scipy() -> None:
         weights.append(weight)
     assert min(weights) >= -1e-5 and max(weights) <= 0.8 + 1e-5
     assert max(weights) - min(weights) > 0.5
+
+
+def test_a_training_in_bf16_gets_the_same_images() -> None:
+    settings = Augmentation(shift=1, degraded=1.0, blur=1.0, noise=0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = _changed(settings)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, _changed(settings))
 
 
 def test_noise_is_normal_and_of_another_strength_in_each_image() -> None:

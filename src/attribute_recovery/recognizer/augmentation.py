@@ -81,7 +81,8 @@ def _blurred(values: Floats) -> Floats:
     line = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     kernel = torch.outer(line, line).expand(3, 1, 5, 5).contiguous()
     padded = functional.pad(torch.from_numpy(values).permute(0, 3, 1, 2), (2, 2, 2, 2), mode="replicate")
-    blurred: Floats = functional.conv2d(padded, kernel, groups=3).permute(0, 2, 3, 1).numpy()
+    with torch.autocast("cpu", enabled=False):  # trainings call this within theirs
+        blurred: Floats = functional.conv2d(padded, kernel, groups=3).permute(0, 2, 3, 1).numpy()
     return blurred
 
 
