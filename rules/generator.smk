@@ -1,16 +1,16 @@
 """G and E: an image from a code, a code from an image. Once for a domain of images, whatever the recognizer.
 
 INPUTS:
-    images   results/EXPERIMENT/dataset/images.bcolz
-    table    results/EXPERIMENT/dataset/images.parquet
+    images      results/EXPERIMENT/dataset/images.bcolz
+    table       results/EXPERIMENT/dataset/images.parquet
     attributes  results/EXPERIMENT/dataset/attributes.json
 
 OUTPUTS:
-    weights  results/EXPERIMENT/generator/autoencoder.safetensors
-    card     results/EXPERIMENT/generator/card.json
-    codes    results/EXPERIMENT/generator/codes.bcolz
-    metrics  results/EXPERIMENT/generator/metrics.json
-    figure   results/EXPERIMENT/generator/reconstructions.png
+    weights     results/EXPERIMENT/generator/autoencoder.safetensors
+    card        results/EXPERIMENT/generator/card.json
+    codes       results/EXPERIMENT/generator/codes.bcolz
+    metrics     results/EXPERIMENT/generator/metrics.json
+    figure      results/EXPERIMENT/generator/reconstructions.png
 """
 
 

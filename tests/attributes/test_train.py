@@ -152,6 +152,32 @@ def test_decoded_images_are_seen_in_their_share(
     assert np.abs(values + 1).max() > 0.01  # a little brightness, as any camera adds
 
 
+def test_images_are_shifted_and_disturbed_but_never_mirrored(
+    schema: AttributeSchema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dark on the left and fair on the right, which a mirror would turn round."""
+    seen: list[torch.Tensor] = []
+
+    class Watching(HeadsNetwork):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            seen.append(image.detach().clone())
+            return super().forward(image)
+
+    images = np.zeros((20, 16, 16, 3), np.uint8)
+    images[:, :, 8:] = 255
+    column = {"brightness": np.zeros(20), "glasses": np.zeros(20), "colour": np.zeros(20)}
+    truth = standardised(schema, column, MEANS, SCALES)
+    loop = LoopSettings(steps=10, learning_rate=1e-3, precision="float32", device="cpu")
+    settings = Heads(channels=(8, 12), steps=10, batch_size=20, learning_rate=1e-3)
+    fit_heads(schema, images, images, truth, Watching(schema, 16, [8, 12], 4), settings, loop)
+    pixels = torch.cat(seen[:10])
+    assert bool((pixels[..., 9:].mean((1, 2, 3)) > pixels[..., :7].mean((1, 2, 3)) + 1).all())
+    at_edge = pixels[:, :, :, 7].mean((1, 2))  # dark in place, fair where the image moved left
+    assert float((at_edge > 0.5).float().mean()) == pytest.approx(1 / 3, abs=0.15)
+    rough = (pixels[:, :, :4, 12:] - pixels[:, :, :4, 12:].mean((2, 3), keepdim=True)).std((1, 2, 3))
+    assert 0.3 < float((rough > 1e-3).float().mean()) < 0.8  # noise in its share
+
+
 def test_measures_of_known_estimates(schema: AttributeSchema, monkeypatch: pytest.MonkeyPatch) -> None:
     brightness = np.array([0.0, 1.0, 2.0, 4.0], np.float32)
     truth = {

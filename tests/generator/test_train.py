@@ -1,4 +1,4 @@
-"""Batches are epochs and functions of the step; E and G learn, with labels or without, and resume."""
+"""E and G learn, with labels or without, and go on where they stopped."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,20 +7,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 import attribute_recovery.generator.train as module
 from attribute_recovery.config import GeneratorNetwork, GeneratorTraining
 from attribute_recovery.generator.losses import reconstruction_losses
 from attribute_recovery.generator.train import (
     Autoencoder,
-    batch_rows,
     reading_error,
     standardise_codes,
     to_tensor,
     train_autoencoder,
 )
+from attribute_recovery.training.batches import batch_rows
 from attribute_recovery.training.loop import LoopSettings
 
 Images = npt.NDArray[np.uint8]
@@ -47,26 +45,6 @@ def assert_same(found: Autoencoder, expected: Autoencoder) -> None:
     """Bit for bit."""
     for name, value in expected.state_dict().items():
         assert torch.equal(found.state_dict()[name], value), name
-
-
-@given(count=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.integers(0, 99))
-def test_an_epoch_is_a_permutation(count: int, batch_size: int, seed: int) -> None:
-    """Whatever is drawn in so many batches, no image is drawn twice more than another."""
-    drawn = list[int]()
-    for step in range(6):
-        rows = batch_rows(count, batch_size, seed, step)
-        assert np.array_equal(rows, np.sort(rows))
-        drawn += rows.tolist()
-        assert len(drawn) == (step + 1) * batch_size
-        times = np.bincount(drawn, minlength=count)
-        assert times.max() - times.min() <= 1
-
-
-def test_epochs_and_seeds_differ_but_a_step_is_always_the_same() -> None:
-    first = [batch_rows(40, 10, 0, step).tolist() for step in range(8)]
-    assert first == [batch_rows(40, 10, 0, step).tolist() for step in range(8)]
-    assert first[:4] != first[4:]
-    assert first[0] != batch_rows(40, 10, 1, 0).tolist()
 
 
 def test_to_tensor_maps_bytes_to_the_interval() -> None:
@@ -157,7 +135,7 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     checkpoint = tmp_path / "checkpoint.safetensors"
     expected, _ = train_autoencoder(pictures, network, settings, LOOP, labels=labels)
 
-    def stopping(count: int, batch_size: int, seed: int, step: int) -> npt.NDArray[np.int64]:
+    def stopping(count: int, batch_size: int, seed: tuple[int, ...], step: int) -> npt.NDArray[np.int64]:
         if step == stop_at:
             raise KeyboardInterrupt
         return batch_rows(count, batch_size, seed, step)
@@ -314,3 +292,28 @@ def test_the_cycle_takes_part_only_with_a_weight_and_from_its_start(
         assert ("cycle" in history.losses) == takes_part
         same = torch.equal(found.generator.image.weight, without.generator.image.weight)
         assert same == (not takes_part)
+
+
+def test_the_cycle_asks_g_and_not_the_eye_that_looks_again(
+    pictures: Images, network: GeneratorNetwork
+) -> None:
+    """With images that do not come from the code, nothing of the cycle reaches E's weights."""
+
+    class Canvas(torch.nn.Module):
+        """Decodes everything as its own pixels."""
+
+        def __init__(self, count: int) -> None:
+            super().__init__()
+            self.code_size = network.code_size
+            self.pixels = torch.nn.Parameter(torch.rand(count, 3, 16, 16))
+
+        def forward(self, code: torch.Tensor) -> torch.Tensor:
+            return self.pixels
+
+    autoencoder = Autoencoder(16, network)
+    canvas = Canvas(8)
+    autoencoder.generator = canvas  # type: ignore[assignment]
+    attempt = module._Lesson(autoencoder, 0)(to_tensor(pictures[:8]), 0.05, cycle=True)
+    attempt.cycle.backward()
+    assert float(canvas.pixels.grad.abs().max()) > 0
+    assert all(p.grad is None or not bool(p.grad.any()) for p in autoencoder.encoder.parameters())

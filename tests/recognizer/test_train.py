@@ -11,9 +11,10 @@ from torch import nn
 
 from attribute_recovery.config import Compute, TrainedRecognizer
 from attribute_recovery.recognizer import train as module
-from attribute_recovery.recognizer.augmentation import Augmentation, augmented
 from attribute_recovery.recognizer.networks import EmbeddingNetwork
-from attribute_recovery.recognizer.train import batch_rows, renew_statistics, train_recognizer
+from attribute_recovery.recognizer.train import renew_statistics, train_recognizer
+from attribute_recovery.training.augmentation import Augmentation, augmented
+from attribute_recovery.training.batches import batch_rows
 from attribute_recovery.training.loop import LoopSettings
 
 Faces = Callable[[int, int, int], tuple[np.ndarray, np.ndarray]]
@@ -79,14 +80,6 @@ def _stopping_at(step: int) -> Callable[..., np.ndarray]:
         return augmented(images, settings, rng)
 
     return stopping
-
-
-def test_a_batch_is_a_function_of_the_step_and_an_epoch_has_each_row_once() -> None:
-    batches = [batch_rows(10, 4, 3, step) for step in range(5)]
-    assert np.array_equal(np.sort(np.concatenate(batches)), np.repeat(np.arange(10), 2))
-    assert np.array_equal(np.sort(np.concatenate(batches)[:10]), np.arange(10))
-    assert np.array_equal(batches[2], batch_rows(10, 4, 3, 2))
-    assert not np.array_equal(batches[0], batch_rows(10, 4, 4, 0))
 
 
 def test_statistics_are_those_of_the_images(faces: Faces) -> None:

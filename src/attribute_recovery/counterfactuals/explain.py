@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from attribute_recovery.attributes.edit import load_editor
-from attribute_recovery.attributes.heads import load_heads
 from attribute_recovery.config import Compute, CounterfactualsSection
 from attribute_recovery.counterfactuals.material import (
     Material,
@@ -36,15 +35,13 @@ from attribute_recovery.dataset.store import (
     write_table,
 )
 from attribute_recovery.decoder.attacks import read_threshold
-from attribute_recovery.decoder.decoder import check_origin, load_decoder
+from attribute_recovery.decoder.models import load_models
 from attribute_recovery.decoder.train import embed_codes
 from attribute_recovery.embeddings.store import read_embeddings
-from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.generator.train import to_tensor
-from attribute_recovery.recognizer.load import load_recognizer
 from attribute_recovery.statistics.bootstrap import identity_mean_interval
-from attribute_recovery.training.device import inference_dtype, prepare_torch
+from attribute_recovery.training.device import prepare_torch
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -86,23 +83,11 @@ def explain(
         seed: of pairs, samples and intervals.
         n_boot: replicates of the intervals.
         compute: threads, device, precision of G and heads.
-        images: bcolz array, uint8 (n, side, side, 3), read.
-        table: images.parquet, read.
-        codes: of all images, bcolz array float32 (n, code_size), read.
-        shards: folder of embeddings, read.
-        threshold: JSON of a `Threshold`, read.
-        generator_weights: read.
-        generator_card: read.
-        heads_weights: read.
-        heads_card: read.
-        editor_weights: read.
-        editor_card: read.
-        recognizer_weights: read.
-        recognizer_card: read.
-        transformer_weights: read.
-        transformer_card: read.
-        representation: Parquet, one row a pair, written.
-        attribute: Parquet, one row a pair, written.
+        images, table, codes, shards, threshold: what the stages before wrote.
+        generator_weights, generator_card, heads_weights, heads_card: G and the heads.
+        editor_weights, editor_card: the editor.
+        recognizer_weights, recognizer_card, transformer_weights, transformer_card: f and T.
+        representation, attribute: Parquet, one row a pair, written.
         metrics: JSON of what is returned, written.
         pictures: folder of PNGs, written; those of a direction or kind only where something flipped.
 
@@ -113,17 +98,22 @@ def explain(
         ValueError: a file is missing or damaged, or two of them do not fit each other.
     """
     device = prepare_torch(compute)
-    dtype = inference_dtype(compute)
-    check_origin(transformer_card, generator_weights=generator_weights, recognizer_weights=recognizer_weights)
-    generator = load_generator(generator_weights, generator_card, device, dtype)
+    models = load_models(
+        compute,
+        device,
+        generator=(generator_weights, generator_card),
+        heads=(heads_weights, heads_card),
+        recognizer=(recognizer_weights, recognizer_card),
+        transformer=(transformer_weights, transformer_card),
+    )
     listed = read_table(table)
     test = rows_of(listed, "test")
     editor = load_editor(editor_weights, editor_card, device)
     material = Material(
-        decoder=load_decoder(transformer_weights, transformer_card, generator),
-        generator=generator,
-        recognizer=load_recognizer(recognizer_weights, recognizer_card, device),
-        estimator=load_heads(heads_weights, heads_card, device, dtype),
+        decoder=models.decoder,
+        generator=models.decoder.generator,
+        recognizer=models.recognizer,
+        estimator=models.estimator,
         editor=within_quantiles(editor, listed.iloc[rows_of(listed, "train")], settings.quantile_range),
         tau=read_threshold(threshold),
         images=read_images(images, test),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from attribute_recovery.attributes.heads import AttributeEstimator, load_heads
+from attribute_recovery.attributes.heads import AttributeEstimator
 from attribute_recovery.config import Compute, DecoderSection
 from attribute_recovery.dataset.attributes import AttributeSchema
 from attribute_recovery.dataset.store import (
@@ -27,12 +27,11 @@ from attribute_recovery.dataset.store import (
     write_json,
     write_table,
 )
-from attribute_recovery.decoder.decoder import Decoder, check_origin, load_decoder
+from attribute_recovery.decoder.decoder import Decoder
+from attribute_recovery.decoder.models import load_models
 from attribute_recovery.decoder.train import embed_codes
 from attribute_recovery.embeddings.store import read_embeddings
-from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.quality import reconstruct
-from attribute_recovery.recognizer.load import load_recognizer
 from attribute_recovery.report.figures import save_image_grid
 from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval, pair_ratio_interval
 from attribute_recovery.statistics.quality import (
@@ -41,7 +40,7 @@ from attribute_recovery.statistics.quality import (
     crps_samples,
     crps_skill,
 )
-from attribute_recovery.training.device import chunks, inference_dtype, prepare_torch
+from attribute_recovery.training.device import chunks, prepare_torch
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -217,19 +216,9 @@ def sample_and_attack(
         seed: of samples, draws and intervals.
         n_boot: replicates of the intervals.
         compute: threads, device, precision of G and heads.
-        images: bcolz array, uint8 (n, side, side, 3), read.
-        table: images.parquet, read.
-        codes: of all images, bcolz array float32 (n, code_size), read.
-        shards: folder of embeddings, read.
-        threshold: JSON of a `Threshold`, read.
-        generator_weights: read.
-        generator_card: read.
-        heads_weights: read.
-        heads_card: read.
-        recognizer_weights: read.
-        recognizer_card: read.
-        transformer_weights: read.
-        transformer_card: read.
+        images, table, codes, shards, threshold: what the stages before wrote.
+        generator_weights, generator_card, heads_weights, heads_card: G and the heads.
+        recognizer_weights, recognizer_card, transformer_weights, transformer_card: f and T.
         samples: bcolz array float32 (m, samples, code_size), written; of all images of `test` and some of
             `calibration`.
         samples_read: bcolz array float32 (m, samples, width), written, see `readings`.
@@ -244,12 +233,15 @@ def sample_and_attack(
         ValueError: a file is missing or damaged, or two of them do not fit each other.
     """
     device = prepare_torch(compute)
-    dtype = inference_dtype(compute)
-    check_origin(transformer_card, generator_weights=generator_weights, recognizer_weights=recognizer_weights)
-    generator = load_generator(generator_weights, generator_card, device, dtype)
-    recognizer = load_recognizer(recognizer_weights, recognizer_card, device)
-    estimator = load_heads(heads_weights, heads_card, device, dtype)
-    decoder = load_decoder(transformer_weights, transformer_card, generator)
+    models = load_models(
+        compute,
+        device,
+        generator=(generator_weights, generator_card),
+        heads=(heads_weights, heads_card),
+        recognizer=(recognizer_weights, recognizer_card),
+        transformer=(transformer_weights, transformer_card),
+    )
+    decoder, recognizer, estimator = models.decoder, models.recognizer, models.estimator
     rows = read_table(table)
     chosen = sampled_rows(rows["split"].to_numpy(object), seed)
     listed = rows.iloc[chosen].reset_index(drop=True)
@@ -263,8 +255,8 @@ def sample_and_attack(
     test = np.flatnonzero(listed["split"] == "test")
     own_codes = read_array(codes, chosen[test])
     values = attack_metrics(
-        embed_codes(generator, recognizer, found[test, 0]),
-        embed_codes(generator, recognizer, own_codes),
+        embed_codes(decoder.generator, recognizer, found[test, 0]),
+        embed_codes(decoder.generator, recognizer, own_codes),
         embeddings[test],
         listed["identity"].to_numpy(object)[test],
         read_threshold(threshold),

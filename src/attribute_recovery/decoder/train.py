@@ -202,15 +202,9 @@ def train_decoder(
         settings: of T and its training.
         seed: of weights, batches and noise.
         compute: threads, device, precision of the training.
-        table: images.parquet, read.
-        codes: of all images, bcolz array float32 (n, code_size), read.
-        shards: folder of embeddings, read.
-        generator_weights: read.
-        generator_card: read.
-        recognizer_weights: read.
-        recognizer_card: read.
-        weights: safetensors file of T, written.
-        card: its card, written.
+        table, codes, shards: what the stages before wrote.
+        generator_weights, generator_card, recognizer_weights, recognizer_card: G and f.
+        weights, card: T's, written.
         checkpoint: where an interrupted training goes on from; gone afterwards.
 
     Returns:

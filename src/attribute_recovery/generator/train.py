@@ -12,12 +12,12 @@ from attribute_recovery.config import GeneratorNetwork, GeneratorTraining
 from attribute_recovery.generator.adversary import Adversary
 from attribute_recovery.generator.losses import reconstruction_losses
 from attribute_recovery.generator.networks import Encoder, Generator
+from attribute_recovery.training.batches import batch_rows
 from attribute_recovery.training.device import chunks
 from attribute_recovery.training.loop import History, LoopSettings, train
 
 Images = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
 
 # Images that the codes' mean and variance are taken over; their error is then below 2 and 3 percent.
 STANDARDISED_OVER = 4096
@@ -55,21 +55,6 @@ def _standardised(labels: Matrix | None, count: int) -> Tensor:
     centred = labels - np.where(known, labels, 0).sum(0) / count_known
     spread = np.sqrt((np.where(known, centred, 0) ** 2).sum(0) / count_known)
     return torch.from_numpy((centred / np.where(spread > 0, spread, 1)).astype(np.float32))
-
-
-def batch_rows(count: int, batch_size: int, seed: int, step: int) -> Rows:
-    """Rows of the step's batch among `count` images, drawn without replacement within an epoch, sorted.
-
-    A function of its arguments alone, so that an interrupted run meets the same batches.
-    """
-    first = step * batch_size
-    places = np.arange(first, first + batch_size)
-    rows = np.empty(batch_size, dtype=np.int64)
-    for epoch in np.unique(places // count):
-        mine = places // count == epoch
-        order = np.random.default_rng([seed, int(epoch)]).permutation(count)
-        rows[mine] = order[places[mine] % count]
-    return np.sort(rows)
 
 
 def to_tensor(images: Images) -> Tensor:
@@ -153,7 +138,7 @@ def train_autoencoder(
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
         device = next(module.parameters()).device
-        rows = batch_rows(len(images), settings.batch_size, loop.seed, step)
+        rows = np.sort(batch_rows(len(images), settings.batch_size, (loop.seed,), step))
         image = to_tensor(np.asarray(images[rows])).to(device)
         cycle = settings.cycle_weight > 0 and step >= settings.cycle_from * loop.steps
         attempt = module(image, settings.code_noise, cycle=cycle)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from attribute_recovery.config import Compute, TrainedRecognizer
-from attribute_recovery.recognizer.augmentation import Augmentation, augmented
 from attribute_recovery.recognizer.networks import AdditiveMarginHead, EmbeddingNetwork
+from attribute_recovery.training.augmentation import Augmentation, augmented
+from attribute_recovery.training.batches import batch_rows
 from attribute_recovery.training.loop import History, LoopSettings, Losses, train
 
 Images = npt.NDArray[np.uint8]
@@ -73,7 +74,7 @@ def train_recognizer(
 
     def losses(module: nn.Module, step: int) -> Losses:
         device = next(module.parameters()).device
-        rows = batch_rows(len(images), training.batch_size, seed, step)
+        rows = batch_rows(len(images), training.batch_size, (seed, 0), step)
         pixels = augmented(images[rows], augmentation, np.random.default_rng([seed, 1, step]))
         return {"softmax": module(_to_tensor(pixels).to(device), torch.from_numpy(labels[rows]).to(device))}
 
@@ -86,16 +87,6 @@ def train_recognizer(
     )
     renew_statistics(network, images, max(training.batch_size, _STATISTICS_IMAGES), seed)
     return network, history
-
-
-def batch_rows(count: int, batch_size: int, seed: int, step: int) -> Labels:
-    """Rows of a step's batch, (batch_size,) int64, each row once an epoch; a function of its arguments."""
-    places = np.arange(step * batch_size, (step + 1) * batch_size)
-    rows = np.empty(batch_size, dtype=np.int64)
-    for epoch in np.unique(places // count):
-        mine = places // count == epoch
-        rows[mine] = np.random.default_rng([seed, 0, int(epoch)]).permutation(count)[places[mine] % count]
-    return rows
 
 
 def renew_statistics(network: nn.Module, images: Images, batch_size: int, seed: int) -> None:
@@ -113,8 +104,8 @@ def renew_statistics(network: nn.Module, images: Images, batch_size: int, seed: 
     device = next(network.parameters()).device
     with torch.no_grad():
         for step in range(_STATISTICS_BATCHES):
-            pixels = images[batch_rows(len(images), batch_size, seed, step)].astype(np.float32) / 127.5 - 1
-            network(_to_tensor(pixels).to(device))
+            rows = batch_rows(len(images), batch_size, (seed, 0), step)
+            network(_to_tensor(images[rows].astype(np.float32) / 127.5 - 1).to(device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()

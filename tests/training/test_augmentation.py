@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import convolve1d
 
-from attribute_recovery.recognizer.augmentation import Augmentation, augmented
+from attribute_recovery.training.augmentation import Augmentation, augmented
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
 PLAIN = IMAGES.astype(np.float32) / 127.5 - 1

@@ -1,0 +1,63 @@
+"""The models behind a decoded face, read from their files: T before G, f, and the heads that read it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from attribute_recovery.attributes.heads import AttributeEstimator, load_heads
+from attribute_recovery.config import Compute
+from attribute_recovery.decoder.decoder import Decoder, check_origin, load_decoder
+from attribute_recovery.generator.load import load_generator
+from attribute_recovery.recognizer.load import Recognizer, load_recognizer
+from attribute_recovery.training.device import inference_dtype
+
+Files = tuple[Path, Path]
+
+
+@dataclass(frozen=True)
+class Models:
+    """What decodes, embeds and reads.
+
+    Attributes:
+        decoder: T and G.
+        recognizer: f.
+        estimator: p(a given x).
+    """
+
+    decoder: Decoder
+    recognizer: Recognizer
+    estimator: AttributeEstimator
+
+
+def load_models(
+    compute: Compute,
+    device: torch.device,
+    *,
+    generator: Files,
+    heads: Files,
+    recognizer: Files,
+    transformer: Files,
+) -> Models:
+    """Read all models; each is given by its weights and its card.
+
+    Args:
+        compute: precision of G and heads; f runs in its card's, T in float32.
+        device: where they run.
+        generator: G and E.
+        heads: p(a given x).
+        recognizer: f.
+        transformer: T.
+
+    Raises:
+        ValueError: a file is missing or damaged, weights and card do not fit each other, or T was trained for
+            another generator or recognizer.
+    """
+    check_origin(transformer[1], generator_weights=generator[0], recognizer_weights=recognizer[0])
+    dtype = inference_dtype(compute)
+    loaded = load_generator(*generator, device, dtype)
+    return Models(
+        load_decoder(*transformer, loaded),
+        load_recognizer(*recognizer, device),
+        load_heads(*heads, device, dtype),
+    )
