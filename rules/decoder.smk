@@ -1,6 +1,7 @@
 """p(x given z): codes drawn for an embedding, decoded by G; and how like the person they are.
 
 INPUTS:
+    images              results/EXPERIMENT/dataset/images.bcolz
     table               results/EXPERIMENT/dataset/images.parquet
     codes               results/EXPERIMENT/generator/codes.bcolz
     shards              results/EXPERIMENT/RECOGNIZER/embeddings/shards
@@ -8,7 +9,6 @@ INPUTS:
     generator_card      results/EXPERIMENT/generator/card.json
     recognizer_weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
     recognizer_card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
-    images              results/EXPERIMENT/dataset/images.bcolz
     threshold           results/EXPERIMENT/RECOGNIZER/recognizer/threshold.json
     heads_weights       results/EXPERIMENT/attributes/heads.safetensors
     heads_card          results/EXPERIMENT/attributes/heads.json
@@ -34,6 +34,7 @@ rule decoder_train:
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
         ],
+        images=ancient("results/{experiment}/dataset/images.bcolz"),
         table=ancient("results/{experiment}/dataset/images.parquet"),
         codes=ancient("results/{experiment}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),

@@ -202,6 +202,17 @@ class EmbeddingsSection(Section):
     batch_size: Positive = Field(description="images at once; results do not depend on it")
 
 
+class IdentityLesson(Section):
+    """T's last lesson: what is drawn for z embeds as z again. Needs a recognizer with gradients."""
+
+    steps: Annotated[int, Field(ge=0)] = Field(description="optimiser steps; 0 for none")
+    batch_size: Positive = Field(description="embeddings a step")
+    learning_rate: PositiveReal = Field(description="at its highest")
+    weight: PositiveReal = Field(
+        description="of 1 − cosine, against the mean squared distance from the code drawn before"
+    )
+
+
 class DecoderSection(Section):
     """T: the conditional distribution of codes given an embedding, by flow matching."""
 
@@ -216,6 +227,9 @@ class DecoderSection(Section):
     decoded_share: Probability = Field(
         description="share of training pairs (w, f(G(w))) made by decoding codes, beside (E(x), f(x))"
     )
+    decoded_pairs: Positive = Field(description="how many of them are made each time; there are two")
+    mirrored: bool = Field(description="whether T also learns from the mirror images of the faces")
+    identity: IdentityLesson = Field(description="T's last lesson, where the recognizer has gradients")
     sampling_steps: Positive = Field(description="Heun steps of the flow from noise to a code")
     samples: Annotated[int, Field(ge=19)] = Field(
         description="codes drawn for each embedding where the spread counts"

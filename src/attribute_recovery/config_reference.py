@@ -21,7 +21,7 @@ DEFAULT = Path("config/default.yaml")
 SCHEMA = Path("config/schema.json")
 PAGE = Path("docs/configuration.md")
 
-_KINDS = {int: "integer", float: "number", str: "text", Path: "path", NoneType: "null"}
+_KINDS = {int: "integer", float: "number", str: "text", Path: "path", bool: "true or false", NoneType: "null"}
 _BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "pattern": "of {}"}
 
 

@@ -88,6 +88,7 @@ class StubRecognizer:
 
     angle: Angle
     embedding_size: int = 2
+    differentiable: bool = False
 
     def embed(self, images: Tensor) -> Tensor:
         radians = torch.deg2rad(self.angle(images.reshape(len(images), PIXELS)[:, : SCHEMA.width]))

@@ -182,7 +182,7 @@ def tiny(tiny_files, compute: Compute, tmp_path_factory):  # type: ignore[no-unt
     """Paths of a tiny run with a trained T."""
     run = tiny_files.write_run(tmp_path_factory.mktemp("tiny"))
     models = run.paths("generator_weights", "generator_card", "recognizer_weights", "recognizer_card")
-    data = run.paths("codes", "shards") | {"table": run.path("images_table")}
+    data = run.paths("images", "codes", "shards") | {"table": run.path("images_table")}
     transformer = run.paths("transformer_weights", "transformer_card")
     train_decoder(
         tiny_files.decoder_settings(),

@@ -127,3 +127,50 @@ def test_equal_embeddings_of_two_images_are_moved_too(world) -> None:
     table = moved(world, [0, 1], [1, 0], degrees=(33.3, 33.3)).table
     assert table["flipped"].all()
     np.testing.assert_allclose(table["travel"], 42, atol=1e-3)
+
+
+@pytest.mark.parametrize("differentiable", [True, False])
+def test_where_the_geodesic_leaves_the_faces_z_is_steered_if_f_has_gradients(
+    world: SimpleNamespace, differentiable: bool
+) -> None:
+    """On a sphere all faces embed on the equator, and the other one is 60° above it: away is down, not along."""
+
+    class Transformer:
+        code_size = world.schema.width
+
+        def sample(self, embedding: torch.Tensor, noise: torch.Tensor, steps: int) -> torch.Tensor:
+            return torch.nn.functional.pad(embedding, (0, self.code_size - 3))
+
+    class Recognizer:
+        embedding_size = 3
+
+        def __init__(self) -> None:
+            self.differentiable = differentiable
+
+        def embed(self, images: torch.Tensor) -> torch.Tensor:
+            flat = images.reshape(len(images), -1)[:, :3] * torch.tensor([1.0, 1.0, 0.0])
+            return torch.nn.functional.normalize(flat, dim=1)
+
+    def on_sphere(longitude: float, latitude: float) -> list[float]:
+        a, b = math.radians(longitude), math.radians(latitude)
+        return [math.cos(a) * math.cos(b), math.sin(a) * math.cos(b), math.sin(b)]
+
+    embeddings = np.array([on_sphere(2, 0), on_sphere(-3, 0), on_sphere(0, 60)], np.float32)
+    table = representation_counterfactuals(
+        Decoder(Transformer(), world.StubGenerator(), 1, torch.device("cpu")),  # type: ignore[arg-type]
+        Recognizer(),  # type: ignore[arg-type]
+        world.StubEstimator(),
+        embeddings,
+        np.array([0, 1]),
+        np.array([2, 2]),
+        0.49,
+        travel=30.0,
+        n_samples=2,
+        seed=5,
+    ).table
+    assert table["kept"].all()
+    assert not table["flipped_on_geodesic"].any()
+    assert (table["flipped"] == differentiable).all()
+    assert (table["flipped_samples"] == float(differentiable)).all()
+    assert (table["travel"] <= 30.0 * table["closed_form"] + 1e-4).all()
+    assert (table["score_target"] <= 0.49 + 1e-6).all()

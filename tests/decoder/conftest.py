@@ -12,7 +12,7 @@ import torch
 
 from attribute_recovery.attributes.edit import EditorNetworks
 from attribute_recovery.attributes.heads import HeadsNetwork
-from attribute_recovery.config import Compute, DecoderSection, GeneratorNetwork
+from attribute_recovery.config import Compute, DecoderSection, GeneratorNetwork, IdentityLesson
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.store import write_array, write_table
 from attribute_recovery.embeddings.store import write_embeddings
@@ -81,6 +81,9 @@ def decoder_settings() -> DecoderSection:
         learning_rate=1e-3,
         embedding_noise=0.05,
         decoded_share=0.5,
+        decoded_pairs=50,
+        mirrored=True,
+        identity=IdentityLesson(steps=6, batch_size=8, learning_rate=1e-3, weight=3.0),
         sampling_steps=3,
         samples=19,
     )

@@ -26,7 +26,8 @@ from attribute_recovery.decoder.attacks import (
     sampled_rows,
     spread,
 )
-from attribute_recovery.decoder.train import embed_codes, train_decoder
+from attribute_recovery.decoder.pairs import embed_codes
+from attribute_recovery.decoder.train import train_decoder
 from attribute_recovery.embeddings.store import read_embeddings
 
 
@@ -206,7 +207,7 @@ def attacked(tiny_run, settings: DecoderSection, compute: Compute, tmp_path_fact
     """Metrics of the entry and the folder it wrote, after training T for real."""
     folder = tmp_path_factory.mktemp("attacked")
     models = tiny_run.paths("generator_weights", "generator_card", "recognizer_weights", "recognizer_card")
-    data = tiny_run.paths("codes", "shards") | {"table": tiny_run.path("images_table")}
+    data = tiny_run.paths("images", "codes", "shards") | {"table": tiny_run.path("images_table")}
     weights, card = folder / "t.safetensors", folder / "t.json"
     train_decoder(
         settings,

@@ -24,7 +24,7 @@ SIZES = {"code_size": 6, "embedding_size": 8, "hidden": 16, "blocks": 1}
 def transformer(seed: int = 0) -> LatentTransformer:
     torch.manual_seed(seed)
     network = LatentTransformer(**SIZES)
-    for layer in (network.out, network.blocks[0].modulation):  # start at 0, where every embedding is alike
+    for layer in (network.out, network.embedding[-1]):  # start at 0, where every embedding is alike
         torch.nn.init.normal_(layer.weight, std=0.3)
     return frozen(network, CPU)
 

@@ -9,7 +9,8 @@ import torch
 from attribute_recovery.attributes.heads import load_heads
 from attribute_recovery.config import Compute, DecoderSection
 from attribute_recovery.decoder.models import Models, load_models
-from attribute_recovery.decoder.train import embed_codes, train_decoder
+from attribute_recovery.decoder.pairs import embed_codes
+from attribute_recovery.decoder.train import train_decoder
 
 Files = dict[str, tuple[Path, Path]]
 
@@ -21,7 +22,7 @@ def files(tiny_run, settings: DecoderSection, compute: Compute, tmp_path_factory
     own = folder / "t.safetensors", folder / "t.json"
     names = ("generator", "recognizer")
     given = tiny_run.paths(*(f"{name}_{part}" for name in names for part in ("weights", "card")))
-    data = tiny_run.paths("codes", "shards") | {"table": tiny_run.path("images_table")}
+    data = tiny_run.paths("images", "codes", "shards") | {"table": tiny_run.path("images_table")}
     written = {"weights": own[0], "card": own[1], "checkpoint": folder / "c.safetensors"}
     train_decoder(settings, 1, compute, **data, **given, **written)
     found = {name: (tiny_run.path(f"{name}_weights"), tiny_run.path(f"{name}_card")) for name in names}

@@ -9,16 +9,11 @@ import torch
 from torch import Tensor
 
 from attribute_recovery.config import Compute, DecoderSection
-from attribute_recovery.dataset.store import read_array, read_table, rows_of
+from attribute_recovery.dataset.store import read_array, read_images, read_table, rows_of
 from attribute_recovery.decoder import train as stage
-from attribute_recovery.decoder.decoder import Decoder, load_decoder
-from attribute_recovery.decoder.train import (
-    drawn_pairs,
-    embed_codes,
-    embeddings_between,
-    round_checkpoint,
-    train_transformer,
-)
+from attribute_recovery.decoder.decoder import load_decoder
+from attribute_recovery.decoder.pairs import Pairs, mirrored_pairs
+from attribute_recovery.decoder.train import round_checkpoint, train_transformer
 from attribute_recovery.decoder.transformer import LatentTransformer
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.tracking.digest import sha256_file
@@ -44,6 +39,7 @@ class StubRecognizer:
     def __init__(self) -> None:
         self.embedded: list[Tensor] = []
         self.breaks_at: int | None = None
+        self.differentiable = False
 
     def embed(self, images: Tensor) -> Tensor:
         if len(self.embedded) == self.breaks_at:
@@ -58,9 +54,10 @@ def embedded(codes: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def data() -> tuple[np.ndarray, np.ndarray]:
+def data() -> tuple[Pairs, np.ndarray]:
     codes = np.random.default_rng(0).standard_normal((100, CODES)).astype(np.float32)
-    return codes, embedded(codes).astype(np.float32)
+    identities = np.array([f"person {i // 4}" for i in range(100)], dtype=object)
+    return Pairs(codes, embedded(codes).astype(np.float32)), identities
 
 
 @pytest.fixture
@@ -90,40 +87,6 @@ def changed(settings: DecoderSection, **values: object) -> DecoderSection:
     return settings.model_copy(update=values)
 
 
-def test_embed_codes_is_f_of_g_whatever_the_batch(data) -> None:
-    for batch_size in (1, 7, 100, 1000):
-        found = embed_codes(StubGenerator(), StubRecognizer(), data[0], batch_size=batch_size)
-        np.testing.assert_allclose(found, data[1], atol=1e-6)
-    assert embed_codes(StubGenerator(), StubRecognizer(), data[0][:0]).shape == (0, EMBEDDINGS)
-
-
-def test_drawn_pairs_are_true_pairs_of_codes_that_t_drew(data) -> None:
-    torch.manual_seed(0)
-    network = LatentTransformer(CODES, EMBEDDINGS, 8, 1)
-    torch.nn.init.normal_(network.out.weight)
-    decoder = Decoder(network, StubGenerator(), 2, torch.device("cpu"))
-    codes, z = drawn_pairs(decoder, StubRecognizer(), data[1], np.random.default_rng(5))
-    np.testing.assert_allclose(z, embedded(codes), atol=1e-5)
-    noise = torch.from_numpy(np.random.default_rng(5).standard_normal(codes.shape, dtype=np.float32))
-    with torch.no_grad():
-        drawn = network.sample(torch.from_numpy(data[1]), noise, 2)
-    np.testing.assert_allclose(codes, drawn.numpy(), atol=1e-6)
-
-
-def test_points_between_embeddings_lie_on_the_arc_of_two(data) -> None:  # type: ignore[no-untyped-def]
-    embeddings = data[1]
-    found = embeddings_between(embeddings, np.random.default_rng(3))
-    assert found.shape == embeddings.shape and found.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    others = embeddings[np.random.default_rng(3).permutation(len(embeddings))]
-    angle = [
-        np.arccos(np.clip((a * b).sum(1), -1, 1))
-        for a, b in ((embeddings, found), (found, others), (embeddings, others))
-    ]
-    np.testing.assert_allclose(angle[0] + angle[1], angle[2], atol=2e-3)
-    assert (angle[0] > 0.2 * angle[2]).mean() > 0.3 and (angle[1] > 0.2 * angle[2]).mean() > 0.3
-
-
 def test_without_decoded_share_there_is_one_round_of_real_pairs(
     data, settings: DecoderSection, batches
 ) -> None:
@@ -131,7 +94,7 @@ def test_without_decoded_share_there_is_one_round_of_real_pairs(
     fitted(data, changed(settings, decoded_share=0.0, embedding_noise=0.0), recognizer)
     assert not recognizer.embedded
     assert len(batches) == settings.steps
-    real = {tuple(row) for row in data[0].tolist()}
+    real = {tuple(row) for row in data[0].codes.tolist()}
     for code, embedding in batches:
         assert len(code) == settings.batch_size
         assert {tuple(row) for row in code.tolist()} <= real
@@ -143,14 +106,14 @@ def test_decoded_pairs_are_their_share_of_later_rounds_and_true(
 ) -> None:
     recognizer = StubRecognizer()
     fitted(data, changed(settings, decoded_share=0.25, embedding_noise=0.0), recognizer)
-    real = {tuple(row) for row in data[0].tolist()}
+    real = {tuple(row) for row in data[0].codes.tolist()}
     shares = [np.mean([tuple(row) not in real for row in code.tolist()]) for code, _ in batches]
     assert len(batches) == settings.steps
     assert shares == [0.0] * 6 + [0.25] * 14
     for code, embedding in batches:
         np.testing.assert_allclose(embedding, embedded(code.numpy()), atol=1e-4)
-    # two rounds draw, for the embeddings and for as many between them; the last draws none
-    assert sum(len(part) for part in recognizer.embedded) == 4 * len(data[0])
+    # two rounds draw; the last draws none
+    assert sum(len(part) for part in recognizer.embedded) == 2 * settings.decoded_pairs
 
 
 def test_the_second_drawing_adds_to_the_first(data, settings: DecoderSection, batches) -> None:
@@ -158,7 +121,7 @@ def test_the_second_drawing_adds_to_the_first(data, settings: DecoderSection, ba
     fitted(data, changed(settings, decoded_share=1.0, steps=100), recognizer)
     first, both = (
         set(map(tuple, (torch.cat(parts) / 2).tolist()))
-        for parts in (recognizer.embedded[:2], recognizer.embedded)
+        for parts in (recognizer.embedded[:1], recognizer.embedded)
     )
     last = {tuple(row) for code, _ in batches[60:] for row in code.tolist()}
     assert last <= both
@@ -175,8 +138,8 @@ def test_embeddings_are_disturbed_in_training(data, settings: DecoderSection, ba
 
 
 def test_codes_are_standardised_and_a_constant_component_stays(data, settings: DecoderSection) -> None:
-    codes = data[0] * np.float32([3, 1, 0]) + np.float32([1, 0, 5])
-    network = fitted((codes, data[1]), settings)
+    codes = data[0].codes * np.float32([3, 1, 0]) + np.float32([1, 0, 5])
+    network = fitted((Pairs(codes, data[0].embeddings), data[1]), settings)
     np.testing.assert_allclose(network.code_mean, codes.mean(0), rtol=1e-6)
     np.testing.assert_allclose(network.code_scale, [codes[:, 0].std(), codes[:, 1].std(), 1], rtol=1e-5)
     assert all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
@@ -199,7 +162,7 @@ def test_a_training_interrupted_between_rounds_ends_as_one_that_was_not(
     data, settings: DecoderSection, tmp_path: Path, batches, breaks_at: int
 ) -> None:
     recognizer, checkpoint = StubRecognizer(), tmp_path / "t.safetensors"
-    recognizer.breaks_at = 2 * breaks_at  # 200 codes are embedded in two batches
+    recognizer.breaks_at = breaks_at  # the codes of a round are embedded in one batch
     with pytest.raises(KeyboardInterrupt):
         fitted(data, settings, recognizer, checkpoint)
     done = len(batches)
@@ -233,9 +196,8 @@ def test_a_training_interrupted_within_a_round_ends_as_one_that_was_not(
 def trained(tiny_run, settings: DecoderSection, compute: Compute, tmp_path_factory):  # type: ignore[no-untyped-def]
     """The entry's metrics, weights, card and checkpoint."""
     folder = tmp_path_factory.mktemp("trained")
-    read = tiny_run.paths(
-        "codes", "shards", "generator_weights", "generator_card", "recognizer_weights", "recognizer_card"
-    )
+    models = ("generator_weights", "generator_card", "recognizer_weights", "recognizer_card")
+    read = tiny_run.paths("images", "codes", "shards", *models)
     weights, card, checkpoint = (
         folder / "w.safetensors",
         folder / "w.json",
@@ -258,7 +220,7 @@ def test_the_entry_writes_a_decoder_of_the_split_train(
     trained, tiny_run, models, settings: DecoderSection
 ) -> None:
     metrics, weights, card, checkpoint = trained
-    assert metrics == {"pairs": 16}
+    assert metrics == {"pairs": 32, "learned_identity": True}  # as many again mirrored
     assert not list(checkpoint.parent.iterdir())
     values = json.loads(card.read_text())
     assert values["recognizer_sha256"] == sha256_file(tiny_run.path("recognizer_weights"))
@@ -266,7 +228,10 @@ def test_the_entry_writes_a_decoder_of_the_split_train(
     loaded = load_decoder(weights, card, models[0])
     table = read_table(tiny_run.path("images_table"))
     rows = rows_of(table, "train")
-    codes = read_array(tiny_run.path("codes"), rows)
-    np.testing.assert_allclose(loaded.transformer.code_mean, codes.mean(0), rtol=1e-5)
-    z = read_embeddings(tiny_run.path("shards"), table.iloc[rows])
-    assert same(loaded.transformer, train_transformer(codes, z, *models, settings, 7, "float32"))
+    pairs = Pairs(
+        read_array(tiny_run.path("codes"), rows), read_embeddings(tiny_run.path("shards"), table.iloc[rows])
+    )
+    pairs = pairs.joined(mirrored_pairs(*models, read_images(tiny_run.path("images"), rows)))
+    np.testing.assert_allclose(loaded.transformer.code_mean, pairs.codes.mean(0), rtol=1e-5)
+    people = np.tile(table["identity"].to_numpy(object)[rows], 2)
+    assert same(loaded.transformer, train_transformer(pairs, people, *models, settings, 7, "float32"))

@@ -68,10 +68,13 @@ class Field(LatentTransformer):
 
     def __init__(self, velocity, size: int = 2) -> None:  # type: ignore[no-untyped-def]
         super().__init__(size, 1, 4, 1)
-        self.velocity = velocity
+        self.given = velocity
 
-    def forward(self, point: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
-        return self.velocity(point, time[:, None], embedding)
+    def modulation(self, embedding: Tensor) -> Tensor:
+        return embedding
+
+    def velocity(self, point: Tensor, time: Tensor, modulation: Tensor) -> Tensor:
+        return self.given(point, time[:, None], modulation)
 
 
 def solve(field: Field, noise: Tensor, steps: int) -> Tensor:
@@ -123,6 +126,18 @@ def test_the_same_noise_gives_the_same_code(trained: LatentTransformer) -> None:
     assert torch.equal(first, trained.sample(z, noise, 5))
     assert not torch.allclose(first, trained.sample(z, noise + 0.5, 5), atol=1e-3)
     assert not torch.allclose(first, trained.sample(-z, noise, 5), atol=1e-3)
+
+
+def test_time_and_embedding_modulate_as_a_sum(trained: LatentTransformer) -> None:
+    """So an embedding's part holds for all steps, and one time's for all codes."""
+    generator = torch.Generator().manual_seed(0)
+    z, point = on_sphere(6, 3, generator), torch.randn(6, 2, generator=generator)
+    with torch.no_grad():
+        expected = trained(point, torch.full((6,), 0.3), z)
+        found = trained.velocity(point, torch.tensor([0.3]), trained.modulation(z))
+        other = trained.velocity(point, torch.tensor([0.6]), trained.modulation(z))
+    torch.testing.assert_close(found, expected)
+    assert float((other - expected).abs().max()) > 0.05
 
 
 def test_flow_loss_of_the_optimal_velocity_is_its_conditional_variance() -> None:

@@ -36,7 +36,7 @@ from attribute_recovery.dataset.store import (
 )
 from attribute_recovery.decoder.attacks import read_threshold
 from attribute_recovery.decoder.models import load_models
-from attribute_recovery.decoder.train import embed_codes
+from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.generator.train import to_tensor
@@ -141,6 +141,8 @@ def explain_representations(
     rates: dict[str, float | None] = {}
     intervals: dict[str, list[float | None]] = {}
     counts: dict[str, int] = {}
+    ahead: dict[str, float | None] = {}
+    samples: dict[str, float | None] = {}
     for direction, genuine in (("to_non_match", True), ("to_match", False)):
         drawn = random_pairs(
             material.embeddings,
@@ -151,9 +153,12 @@ def explain_representations(
             genuine=genuine,
         )
         flipped = np.zeros(0, bool)
+        ahead[direction] = samples[direction] = None
         if len(drawn):
             result = _moved(material, drawn, settings.travel, seed)
             flipped = result.table["flipped"].to_numpy(bool)
+            ahead[direction] = float(result.table["flipped_on_geodesic"].mean())
+            samples[direction] = float(result.table["flipped_samples"].mean())
             tables.append(_named(result.table, material, drawn))
             draw_moved(material, result, drawn, pictures / f"representation-{direction}.png")
         counts[direction] = len(drawn)
@@ -163,6 +168,8 @@ def explain_representations(
     values = {
         "representation_flip_rate": rates,
         "representation_flip_rate_interval": intervals,
+        "representation_flip_rate_geodesic": ahead,
+        "representation_flip_samples": samples,
         "representation_pairs": counts,
     }
     return pd.concat(tables[1:] or tables, ignore_index=True), values

@@ -50,6 +50,11 @@ def tangent(base: Floats, towards: Floats) -> Floats:
     return _unit(_projected(_unit(_projected(step, base)), base))
 
 
+def along(base: Floats, towards: Floats, arc: Floats) -> Floats:
+    """Points (n, d) at angles `arc` in radians, (n,), from `base` on the great circle to `towards`."""
+    return _unit(np.cos(arc)[:, None] * base + np.sin(arc)[:, None] * tangent(base, towards))
+
+
 def flip_embeddings(z: Floats, other: Floats, tau: float, *, travel: float) -> Flip:
     """Embeddings moved along the geodesic through z and `other` past the edge of the decision cos ≥ τ.
 
@@ -79,8 +84,7 @@ def flip_embeddings(z: Floats, other: Floats, tau: float, *, travel: float) -> F
     z, other = _checked_unit("z", z), _checked_unit("other", other)
     start, edge = angle(z, other), np.arccos(tau)
     end = np.clip(start + travel * (edge - start), 0.0, np.pi)
-    moved = _unit(np.cos(end)[:, None] * other + np.sin(end)[:, None] * tangent(other, z))
-    return Flip(moved, np.abs(edge - start), np.abs(end - start))
+    return Flip(along(other, z, end), np.abs(edge - start), np.abs(end - start))
 
 
 def _projected(vector: Floats, base: Floats) -> Floats:

@@ -20,7 +20,7 @@ import torch
 
 from attribute_recovery.attributes.edit import AttributeEditor
 from attribute_recovery.dataset.attributes import Attribute
-from attribute_recovery.decoder.train import embed_codes
+from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.generator.load import LoadedGenerator
 from attribute_recovery.recognizer.load import Recognizer
 from attribute_recovery.training.device import chunks

@@ -29,7 +29,7 @@ from attribute_recovery.dataset.store import (
 )
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.decoder.models import load_models
-from attribute_recovery.decoder.train import embed_codes
+from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.report.figures import save_image_grid
@@ -47,7 +47,7 @@ Rows = npt.NDArray[np.int64]
 
 SAMPLED_SPLITS = ("calibration", "test")
 # Images of the split `calibration` whose samples are decoded: enough for one calibration number an attribute.
-CALIBRATION_IMAGES = 300
+CALIBRATION_IMAGES = 250
 
 
 @dataclass(frozen=True)

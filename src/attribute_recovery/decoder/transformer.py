@@ -12,25 +12,25 @@ from torch import Tensor, nn
 
 
 class ConditionedBlock(nn.Module):
-    """Residual block whose normalised input a condition scales, shifts, gates (Peebles & Xie, ICCV 2023)."""
+    """Residual block whose normalised input is scaled, shifted and gated (Peebles & Xie, ICCV 2023)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.inner = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
-        self.modulation = nn.Linear(width, 3 * width)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, value: Tensor, condition: Tensor) -> Tensor:
-        """Values and conditions (n, width) to values."""
-        scale, shift, gate = self.modulation(condition).chunk(3, dim=1)
+    def forward(self, value: Tensor, modulation: Tensor) -> Tensor:
+        """Values (n, width) and modulations (n, 3 width) to values."""
+        scale, shift, gate = modulation.chunk(3, dim=1)
         result: Tensor = value + (1 + gate) * self.inner(self.norm(value) * (1 + scale) + shift)
         return result
 
 
 class LatentTransformer(nn.Module):
     """The velocity field of T.
+
+    Time and embedding modulate the blocks as a sum, each through a part of its own: an embedding's part is
+    worked out once for all steps of the flow, a time's once for all codes of a step.
 
     Args:
         code_size: length of the code.
@@ -46,9 +46,8 @@ class LatentTransformer(nn.Module):
         super().__init__()
         self.code_size, self.embedding_size = code_size, embedding_size
         self.code = nn.Linear(code_size, hidden)
-        self.embedding = nn.Linear(embedding_size, hidden)
-        self.time = nn.Linear(64, hidden)
-        self.condition = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
+        self.embedding = _modulation(embedding_size, hidden, 3 * hidden * blocks)
+        self.time = _modulation(64, max(1, hidden // 4), 3 * hidden * blocks)
         self.blocks = nn.ModuleList(ConditionedBlock(hidden) for _ in range(blocks))
         self.out = nn.Linear(hidden, code_size)
         nn.init.zeros_(self.out.weight)
@@ -58,11 +57,20 @@ class LatentTransformer(nn.Module):
 
     def forward(self, point: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
         """Velocities (n, code_size) at standardised points (n, code_size), times (n,), embeddings (n, d)."""
+        return self.velocity(point, time, self.modulation(embedding))
+
+    def modulation(self, embedding: Tensor) -> Tensor:
+        """What embeddings (n, d) do to the blocks, (n, 3 hidden blocks)."""
         scaled = embedding * math.sqrt(self.embedding_size)  # components of about unit variance
-        condition = self.condition(self.time(_waves(time)) + self.embedding(scaled))
+        result: Tensor = self.embedding(scaled)
+        return result
+
+    def velocity(self, point: Tensor, time: Tensor, modulation: Tensor) -> Tensor:
+        """`forward` with the embeddings' modulation; times are (n,), or (1,) for the same one everywhere."""
+        parts = (modulation + self.time(_waves(time))).chunk(len(self.blocks), dim=1)
         value = self.code(point)
-        for block in self.blocks:
-            value = block(value, condition)
+        for block, part in zip(self.blocks, parts, strict=True):
+            value = block(value, part)
         velocity: Tensor = self.out(nn.functional.silu(value))
         return velocity
 
@@ -81,14 +89,21 @@ class LatentTransformer(nn.Module):
         Returns:
             (n, code_size), in the codes' own scale.
         """
-        point, length = noise, 1.0 / steps
+        point, length, modulation = noise, 1.0 / steps, self.modulation(embedding)
         for i in range(steps):
-            time = torch.full((len(point),), i * length, device=point.device)
-            first = self(point, time, embedding)
-            second = self(point + length * first, time + length, embedding)
+            time = torch.full((1,), i * length, device=point.device)
+            first = self.velocity(point, time, modulation)
+            second = self.velocity(point + length * first, time + length, modulation)
             point = point + 0.5 * length * (first + second)
         code: Tensor = point * self.code_scale + self.code_mean
         return code
+
+
+def _modulation(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    last = nn.Linear(hidden, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last)
 
 
 def _waves(time: Tensor) -> Tensor:

@@ -39,6 +39,11 @@ class Recognizer:
         """Side of the crops in pixels that it takes as they are."""
         return self.card.crop_size
 
+    @property
+    def differentiable(self) -> bool:
+        """Whether gradients of embeddings with respect to images can be had."""
+        return bool(getattr(self.network, "differentiable", True))
+
     def represent(self, images: Tensor) -> Tensor:
         """Embeddings before normalisation.
 

@@ -224,6 +224,17 @@ _COUNTERFACTUALS = (
         "attempted pairs whose decision flips after moving z, decoding, and embedding again, where the "
         "unmoved decode keeps it; `to_match` or `to_non_match`",
     ),
+    (
+        "representation_flip_rate_geodesic.<direction>",
+        "share",
+        "the same for z moved straight along the geodesic, before any pair was steered",
+    ),
+    (
+        "representation_flip_samples.<direction>",
+        "share",
+        "decoded samples of the moved z that have the other decision, over all pairs and samples; only the "
+        "first sample of each pair was looked at when it was moved",
+    ),
     ("representation_pairs.<direction>", "pairs", "pairs attempted"),
     (
         "attribute_flip_rate",

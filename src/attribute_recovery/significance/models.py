@@ -11,7 +11,7 @@ import torch
 from attribute_recovery.attributes.edit import load_editor, soft_encoding
 from attribute_recovery.attributes.heads import load_heads
 from attribute_recovery.config import Compute
-from attribute_recovery.decoder.train import embed_codes
+from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.recognizer.load import load_recognizer
