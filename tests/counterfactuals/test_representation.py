@@ -133,7 +133,7 @@ def test_equal_embeddings_of_two_images_are_moved_too(world) -> None:
 def test_where_the_geodesic_leaves_the_faces_z_is_steered_if_f_has_gradients(
     world: SimpleNamespace, differentiable: bool
 ) -> None:
-    """On a sphere all faces embed on the equator, and the other one is 60° above it: away is down, not along."""
+    """All faces embed on the equator of a sphere, the other one 60° above it: straight away is down."""
 
     class Transformer:
         code_size = world.schema.width
