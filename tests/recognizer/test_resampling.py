@@ -45,5 +45,7 @@ def test_images_of_the_right_size_come_back_and_others_have_gradients(interpolat
 
 
 def test_an_unknown_way_gets_its_sentence() -> None:
-    with pytest.raises(ValueError, match="interpolation: found 'nearest', allowed are bilinear, bicubic, bil"):
+    with pytest.raises(
+        ValueError, match="interpolation: found 'nearest', allowed are bilinear, bicubic, bil"
+    ):
         resample(torch.zeros(1, 3, 4, 4), 4, "nearest")

@@ -75,7 +75,9 @@ def test_a_tensor_alone_has_the_empty_name(path: Path) -> None:
 
 
 def test_tensors_are_float32_without_gradients(path: Path) -> None:
-    torch.save({"half": torch.ones(2).half(), "w": nn.Parameter(torch.ones(2)), "n": torch.ones(1).long()}, path)
+    torch.save(
+        {"half": torch.ones(2).half(), "w": nn.Parameter(torch.ones(2)), "n": torch.ones(1).long()}, path
+    )
     found = read_checkpoint(path)
     assert [found[name].dtype for name in ("half", "w", "n")] == [torch.float32, torch.float32, torch.int64]
     assert not found["w"].requires_grad
@@ -102,7 +104,9 @@ def test_a_part_that_is_called_module_keeps_its_name() -> None:
 
 def test_a_checkpoint_that_needs_pickle_is_refused_and_runs_nothing(path: Path, tmp_path: Path) -> None:
     torch.save({"state_dict": STATE, "more": Payload(tmp_path / "ran")}, path)
-    with pytest.raises(ValueError, match=r"needs pickle for \w+.mkdir\), and a pickle can run any code.*ONNX"):
+    with pytest.raises(
+        ValueError, match=r"needs pickle for \w+.mkdir\), and a pickle can run any code.*ONNX"
+    ):
         read_checkpoint(path)
     assert not (tmp_path / "ran").exists()
     torch.load(path, weights_only=False)
@@ -111,7 +115,9 @@ def test_a_checkpoint_that_needs_pickle_is_refused_and_runs_nothing(path: Path, 
 
 def test_a_whole_module_is_refused_with_the_way_out(path: Path) -> None:
     torch.save(nn.Linear(2, 2), path)
-    with pytest.raises(ValueError, match=r"needs pickle for torch.nn.modules.linear.Linear\).*model.state_dict"):
+    with pytest.raises(
+        ValueError, match=r"needs pickle for torch.nn.modules.linear.Linear\).*model.state_dict"
+    ):
         read_checkpoint(path)
 
 
@@ -131,7 +137,9 @@ def test_archives_with_programs_are_named(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"hello world", b"\x08\x07\x12\x07pytorch", b"PK\x03\x04 no more"])
 def test_other_bytes_get_their_sentence(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="model.pth: cannot be read as a checkpoint .*allowed are .safetensors"):
+    with pytest.raises(
+        ValueError, match="model.pth: cannot be read as a checkpoint .*allowed are .safetensors"
+    ):
         read_checkpoint(path)
 
 

@@ -1,7 +1,7 @@
 """Checkpoints from elsewhere: the tensors that a file holds, by name, and nothing that could run.
 
-A checkpoint of torch is a pickle, and a pickle is a program. torch's restricted reader (`weights_only`) admits
-tensors and plain containers; what needs more is refused, with what it asked for and the way out.
+A checkpoint of torch is a pickle, and a pickle is a program. torch's restricted reader (`weights_only`)
+admits tensors and plain containers; what needs more is refused, with what it asked for and the way out.
 """
 
 import argparse
@@ -104,12 +104,14 @@ def _load(path: Path) -> object:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # on bytes that are no checkpoint the reader raises whatever it runs into
-        asked = re.search(r"GLOBAL (\S+)|class (\S+) was not|Trying to (?:call|instantiate) (\S+)", str(error))
+        asked = re.search(
+            r"GLOBAL (\S+)|class (\S+) was not|Trying to (?:call|instantiate) (\S+)", str(error)
+        )
         if asked:
             name = next(found for found in asked.groups() if found)
             raise ValueError(
-                f"{path}: holds more than weights (it needs pickle for {name}), and a pickle can run any code, "
-                f"so it is refused; {WAY_OUT}"
+                f"{path}: holds more than weights (it needs pickle for {name}), and a pickle can run any "
+                f"code, so it is refused; {WAY_OUT}"
             ) from error
         raise ValueError(
             f"{path}: cannot be read as a checkpoint ({type(error).__name__}), it is damaged or of another "
@@ -130,8 +132,8 @@ def _refuse_programs(path: Path) -> None:
         )
     if "models/model.json" in inner:
         raise ValueError(
-            f"{path}: is an exported program of torch.export; expected a state dict. Bring it as a recognizer "
-            "of architecture exported"
+            f"{path}: is an exported program of torch.export; expected a state dict. Bring it as a "
+            "recognizer of architecture exported"
         )
 
 
@@ -139,7 +141,9 @@ def _state(path: Path, content: object, key: str | None) -> dict[str, Tensor]:
     if isinstance(content, Tensor) and key is None:
         return {"": content}
     if not isinstance(content, Mapping):
-        raise ValueError(f"{path}: found {type(content).__name__}, expected a state dict or a mapping with one")
+        raise ValueError(
+            f"{path}: found {type(content).__name__}, expected a state dict or a mapping with one"
+        )
     named = f"its keys are {_some(content)}"
     if key is not None:
         if not _is_state(content.get(key)):

@@ -1,4 +1,4 @@
-"""Known architectures by name. Reading the names costs nothing: torch is imported where a network is built."""
+"""Known architectures by name. To read the names imports no torch, so a configuration may look at them."""
 
 from typing import TYPE_CHECKING
 

@@ -69,6 +69,4 @@ class IResNet(nn.Module):
 
 
 def _stage(inputs: int, outputs: int, count: int) -> nn.Sequential:
-    return nn.Sequential(
-        Unit(inputs, outputs, 2), *(Unit(outputs, outputs, 1) for _ in range(count - 1))
-    )
+    return nn.Sequential(Unit(inputs, outputs, 2), *(Unit(outputs, outputs, 1) for _ in range(count - 1)))
