@@ -14,7 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from attribute_recovery.training.checkpoints import STATE_KEYS, read_checkpoint, without_prefix
+from attribute_recovery.training.checkpoints import (
+    STATE_KEYS,
+    check_state,
+    read_checkpoint,
+    without_prefix,
+)
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.count": torch.tensor(7)}
 
@@ -177,3 +182,20 @@ def test_what_holds_no_state_dict_says_what_it_holds(path: Path, tmp_path: Path)
     save_file({}, tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match="a.safetensors: found no tensor, expected a state dict"):
         read_checkpoint(tmp_path / "a.safetensors")
+
+
+def test_a_state_is_whole_or_the_first_fault_is_named() -> None:
+    with torch.device("meta"):
+        network = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    state = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).state_dict()
+    assert check_state(network, state, Path("a.pth")) == state
+    old = {name: value for name, value in state.items() if name != "1.num_batches_tracked"}
+    assert set(check_state(network, old, Path("a.pth"))) == set(state)
+    with pytest.raises(
+        ValueError, match=r"a.pth: tensor '0.bias' of shape \(2,\) is missing for a Sequential"
+    ):
+        check_state(network, {k: v for k, v in state.items() if k != "0.bias"}, Path("a.pth"))
+    with pytest.raises(ValueError, match=r"tensor '0.bias': found shape \(5,\), a Sequential has \(2,\)"):
+        check_state(network, state | {"0.bias": torch.zeros(5)}, Path("a.pth"))
+    with pytest.raises(ValueError, match=r"tensor '2.bias' is not part of a Sequential \(1 are not\)"):
+        check_state(network, state | {"2.bias": torch.zeros(5)}, Path("a.pth"))

@@ -57,7 +57,7 @@ class PixelNorm(nn.Module):
 
 
 class Filter(nn.Module):
-    """The separable filter [1, 3, 3, 1] that enlarges; its weights sum to 4, as one pixel in four is known."""
+    """The separable filter [1, 3, 3, 1] that enlarges; its sum is 4, since one pixel in four is known."""
 
     kernel: Tensor
 
@@ -110,7 +110,7 @@ class ModulatedConvolution(nn.Module):
         self.demodulated = demodulated
 
     def forward(self, value: Tensor, style: Tensor) -> Tensor:
-        """Features (n, inputs, h, w), styles (n, style_size) to (n, outputs, h, w) or (n, outputs, 2h, 2w)."""
+        """Features (n, inputs, h, w), styles (n, style_size) to (n, outputs, h, w); 2h, 2w enlarged."""
         weight = self.weight[0] / math.sqrt(self.weight[0, 0].numel())
         scale = self.modulation(style)
         value = value * scale[:, :, None, None]

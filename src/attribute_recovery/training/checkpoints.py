@@ -9,12 +9,12 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 # Where trainings keep the weights among their other things; the smoothed ones of a generator are `g_ema`.
 STATE_KEYS = (
@@ -88,6 +88,39 @@ def without_prefix(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if prefix is None:
             return found
         found = {name.removeprefix(prefix): value for name, value in weights.items()}
+
+
+def check_state(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Make sure that tensors are the whole state of a network, no more and no less.
+
+    Args:
+        network: may lie on the device "meta", which costs no memory.
+        tensors: by name.
+        path: the file that they come from, for the sentence.
+
+    Returns:
+        The tensors, completed by the counters of batch norms that old versions of torch did not write.
+
+    Raises:
+        ValueError: a tensor is missing, unknown or of another shape; the first one is named.
+    """
+    wanted, kind = network.state_dict(), type(network).__name__
+    found = dict(tensors)
+    for name, value in wanted.items():
+        if name not in found and name.endswith("num_batches_tracked"):
+            found[name] = torch.tensor(0)
+        if name not in found:
+            raise ValueError(
+                f"{path}: tensor {name!r} of shape {tuple(value.shape)} is missing for a {kind}; "
+                f"found are {_some(tensors)}"
+            )
+        if found[name].shape != value.shape:
+            shapes = f"found shape {tuple(found[name].shape)}, a {kind} has {tuple(value.shape)}"
+            raise ValueError(f"{path}: tensor {name!r}: {shapes}")
+    unknown = sorted(set(found) - set(wanted))
+    if unknown:
+        raise ValueError(f"{path}: tensor {unknown[0]!r} is not part of a {kind} ({len(unknown)} are not)")
+    return found
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -169,7 +202,7 @@ def _is_state(value: object) -> bool:
     )
 
 
-def _some(content: Mapping[object, object]) -> str:
+def _some(content: Mapping[Any, object]) -> str:
     """The first keys, in words."""
     shown = [repr(name) for name in list(content)[:8]]
     return ", ".join(shown) + (", …" if len(content) > len(shown) else "") if shown else "none"
