@@ -142,7 +142,7 @@ def recognizer_card(name: str, sizes: Sizes, weights_sha256: str) -> dict[str, A
 
 
 def generator_card(sizes: Sizes) -> dict[str, Any]:
-    """The generator's card, keys as in `generator.load.CARD_KEYS`; the network's architecture is stylegan2."""
+    """The generator's card, keys as in `generator.load.CARD_KEYS`; its network is a stylegan2."""
     network = {name: value for name, value in asdict(sizes).items() if name in ("style", "widest", "total")}
     return {
         "image_size": sizes.image,
