@@ -6,13 +6,33 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from attribute_recovery.decoder.authors.encoder import PointTransformer, RecognizerEncoder
+from attribute_recovery.decoder.authors.encoder import PointTransformer, RecognizerEncoder, resized
 from attribute_recovery.decoder.decoder import Decoder
-from attribute_recovery.recognizer.resampling import resample
 
 from .conftest import CPU, SEED, Imported
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(2, 40), st.floats(-2, 2), st.floats(-2, 2))
+def test_resized_a_plane_stays_a_plane_from_corner_to_corner(
+    height: int, width: int, side: int, down: float, right: float
+) -> None:
+    def plane(h: int, w: int) -> Tensor:
+        return down * torch.linspace(0, 1, h)[:, None] + right * torch.linspace(0, 1, w)[None]
+
+    found = resized(plane(height, width)[None, None], side)
+    torch.testing.assert_close(found[0, 0], plane(side, side), atol=1e-4, rtol=0)
+
+
+def test_resized_nothing_is_averaged_and_what_fits_comes_back() -> None:
+    image = torch.zeros(1, 1, 5, 5)
+    image[0, 0, 1, 1] = 1.0
+    assert float(resized(image, 3).abs().max()) == 0.0
+    assert resized(image, 5) is image
 
 
 def tiny() -> PointTransformer:
@@ -84,9 +104,9 @@ class Means(nn.Module):
 def test_an_images_code_is_the_code_of_its_embedding() -> None:
     torch.manual_seed(0)
     transformer = PointTransformer(3, 2, 4)
-    encoder = RecognizerEncoder(Means(), 6, "bilinear_aligned_corners", transformer)
+    encoder = RecognizerEncoder(Means(), 6, transformer)
     images = torch.randn(2, 3, 9, 11)
-    features = resample(images, 6, "bilinear_aligned_corners").mean((2, 3))
+    features = resized(images, 6).mean((2, 3))
     torch.testing.assert_close(encoder.represent(images), features)
     torch.testing.assert_close(encoder.embed(images), features / features.norm(dim=1, keepdim=True))
     torch.testing.assert_close(encoder(images), transformer(encoder.embed(images)))

@@ -13,19 +13,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from attribute_recovery.decoder.authors.encoder import PointTransformer
+from attribute_recovery.decoder.authors.encoder import INTERPOLATION, PointTransformer
 from attribute_recovery.generator.stylegan2 import OffsetGenerator, StyleGAN2
 from attribute_recovery.recognizer.architectures.catalogue import build
-from attribute_recovery.recognizer.resampling import ALIGNED_CORNERS
 from attribute_recovery.tracking.digest import atomic_output, sha256_file, write_json
 from attribute_recovery.training.checkpoints import check_state, read_checkpoint
 
 ARCHITECTURES = {"mb": "mobilefacenet", "r50": "ir50"}
 PARTS = ("recognizer", "generator", "transformer")
 LICENCE = "not stated by the authors"
-# Aligned as FFHQ is, on whose images the generator was trained (Karras et al., CVPR 2019): the crop's side is
-# four times the distance between the eyes, and its centre lies a tenth of the way from them to the mouth.
-TEMPLATE = {"eye_level": 0.474, "eye_span": 0.25}
+# Where the eyes lie in their crops is not said; their code resizes whole images and moves nothing.
+TEMPLATE = "as given"
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -121,17 +119,17 @@ def recognizer_card(name: str, sizes: Sizes, weights_sha256: str) -> dict[str, A
         weights_sha256: digest of the converted weights.
 
     Returns:
-        Plain values for JSON; `channels` is empty, since the architecture says them.
+        Plain values for JSON; no `channels`, since the architecture says them.
     """
     return {
         "name": f"arcface_{name}",
         "architecture": ARCHITECTURES[name],
-        "channels": [],
+        "channels": None,
         "crop_size": sizes.crop,
         "template": TEMPLATE,
         "channel_order": "RGB",
         "value_range": [-1.0, 1.0],
-        "interpolation": ALIGNED_CORNERS,
+        "interpolation": INTERPOLATION,
         "embedding_size": sizes.embedding,
         "precision": "float32",
         "score": "cosine",

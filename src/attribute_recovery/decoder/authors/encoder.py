@@ -10,10 +10,29 @@ import torch
 from torch import Tensor, nn
 
 from attribute_recovery.generator.stylegan2 import EqualisedLinear
-from attribute_recovery.recognizer.resampling import resample
 
 SCALE = 16.0
 DEPTH = 4
+# How images come to the recognizer's size; as a card calls it.
+INTERPOLATION = "bilinear_aligned_corners"
+
+
+def resized(image: Tensor, side: int) -> Tensor:
+    """Images at `side` × `side`, as the reference resizes them; those that have it come back as they are.
+
+    Bilinear with corners aligned: the centres of the corner pixels are laid over each other, every other
+    place is read between four pixels, and nothing is averaged.
+
+    Args:
+        image: floating point (n, c, h, w); another shape than a square is stretched.
+        side: in pixels.
+
+    Returns:
+        (n, c, side, side), differentiable with respect to the images.
+    """
+    if image.shape[2:] == (side, side):
+        return image
+    return nn.functional.interpolate(image, (side, side), mode="bilinear", align_corners=True)
 
 
 class PointTransformer(nn.Module):
@@ -68,20 +87,16 @@ class RecognizerEncoder(nn.Module):
     Args:
         recognizer: images (n, 3, crop_size, crop_size) to embeddings.
         crop_size: side of its crops.
-        interpolation: how images of another size are brought to it.
         transformer: embeddings to codes.
     """
 
-    def __init__(
-        self, recognizer: nn.Module, crop_size: int, interpolation: str, transformer: PointTransformer
-    ) -> None:
+    def __init__(self, recognizer: nn.Module, crop_size: int, transformer: PointTransformer) -> None:
         super().__init__()
-        self.recognizer, self.transformer = recognizer, transformer
-        self.crop_size, self.interpolation = crop_size, interpolation
+        self.recognizer, self.transformer, self.crop_size = recognizer, transformer, crop_size
 
     def represent(self, image: Tensor) -> Tensor:
         """Embeddings (n, d) before normalisation of images (n, 3, h, w) in [-1, 1], whatever their size."""
-        embedding: Tensor = self.recognizer(resample(image, self.crop_size, self.interpolation))
+        embedding: Tensor = self.recognizer(resized(image, self.crop_size))
         return embedding
 
     def embed(self, image: Tensor) -> Tensor:

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from attribute_recovery.decoder.authors.encoder import resized
 from attribute_recovery.decoder.authors.load import AuthorsModels
 from attribute_recovery.embeddings.store import iterate_shards, write_embeddings
 from attribute_recovery.generator.quality import to_pixels
 from attribute_recovery.generator.train import to_tensor
-from attribute_recovery.recognizer.resampling import resample
 from attribute_recovery.tracking.digest import atomic_output, write_json
 from attribute_recovery.training.device import chunks
 
@@ -229,10 +229,9 @@ def decode_random(
 
 def _batches(models: AuthorsModels, files: list[Path], batch_size: int) -> Iterator[tuple[slice, Tensor]]:
     """Crops (n, 3, crop, crop) in [-1, 1] of files, of which each may have a size of its own."""
-    side, interpolation = models.crop_size, models.networks.encoder.interpolation
     for part in chunks(len(files), batch_size):
         images = (to_tensor(read_image(path)[None]).to(models.device) for path in files[part])
-        yield part, torch.cat([resample(image, side, interpolation) for image in images])
+        yield part, torch.cat([resized(image, models.crop_size) for image in images])
 
 
 def _decode(models: AuthorsModels, points: Floats, folder: Path, names: list[Path], batch_size: int) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attribute_recovery.decoder.authors.convert import Sizes, model_files
-from attribute_recovery.decoder.authors.encoder import PointTransformer, RecognizerEncoder
+from attribute_recovery.decoder.authors.encoder import INTERPOLATION, PointTransformer, RecognizerEncoder
 from attribute_recovery.decoder.decoder import CARD_KEYS as TRANSFORMER_KEYS
 from attribute_recovery.decoder.decoder import Decoder, check_origin
 from attribute_recovery.decoder.transformer import LatentTransformer
@@ -115,7 +115,7 @@ def load_authors(models: Path, device: torch.device) -> AuthorsModels:
     values = read_card(files["transformer"][1], TRANSFORMER_KEYS)
     transformer = PointTransformer(values["embedding_size"], values["blocks"], values["hidden"])
     load_into(transformer, files["transformer"][0])
-    encoder = RecognizerEncoder(recognizer, card["crop_size"], card["interpolation"], transformer)
+    encoder = RecognizerEncoder(recognizer, card["crop_size"], transformer)
     networks = AuthorsAutoencoder(generator, encoder).to(device).eval().requires_grad_(False)
     return AuthorsModels(networks, device)
 
@@ -140,6 +140,10 @@ def _recognizer_card(weights: Path, card: Path) -> dict[str, Any]:
         values = {name: content[name] for name in names}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{card}: cannot be read as the card of a recognizer ({error!r})") from error
+    if values["interpolation"] != INTERPOLATION:
+        raise ValueError(
+            f"{card}: field interpolation: found {values['interpolation']!r}, allowed is {INTERPOLATION!r}"
+        )
     wanted = values["weights_sha256"]
     found = sha256_file(weights)
     if found != wanted:
