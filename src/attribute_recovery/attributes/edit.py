@@ -230,7 +230,7 @@ def train_editor(
     loop = LoopSettings(
         steps=settings.steps,
         learning_rate=1e-3,
-        precision="float32",
+        precision=compute.precision,
         device=device.type,
         average=0.995,
         weight_decay=1e-3,

@@ -47,7 +47,7 @@ Rows = npt.NDArray[np.int64]
 
 SAMPLED_SPLITS = ("calibration", "test")
 # Images of the split `calibration` whose samples are decoded: enough for one calibration number an attribute.
-CALIBRATION_IMAGES = 250
+CALIBRATION_IMAGES = 200
 
 
 @dataclass(frozen=True)

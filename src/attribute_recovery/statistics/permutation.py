@@ -31,11 +31,12 @@ def permute_identity_blocks(identities: npt.ArrayLike, rng: np.random.Generator)
     Raises:
         ValueError: If the shape is not (n,).
     """
-    blocks = _blocks(identities)
-    result = np.empty(sum(map(len, blocks)), dtype=np.int64)
-    for stratum in _strata(blocks):
-        for block, source in zip(stratum, rng.permutation(len(stratum)), strict=True):
-            result[block] = stratum[source]
+    order, counts = _grouped(identities)
+    starts = np.cumsum(counts) - counts
+    result = np.empty_like(order)
+    for size in np.unique(counts):
+        rows = order[starts[counts == size][:, None] + np.arange(size)]  # a block a line
+        result[rows] = rows[rng.permutation(len(rows))]
     return result
 
 
@@ -52,10 +53,10 @@ def permute_within_identity(identities: npt.ArrayLike, rng: np.random.Generator)
     Raises:
         ValueError: If the shape is not (n,).
     """
-    blocks = _blocks(identities)
-    result = np.empty(sum(map(len, blocks)), dtype=np.int64)
-    for block in blocks:
-        result[block] = rng.permutation(block)
+    order, counts = _grouped(identities)
+    # Rows in random order, then by identity: each block stays in its place and is shuffled.
+    result = np.empty_like(order)
+    result[order] = order[np.lexsort((rng.random(len(order)), np.repeat(np.arange(len(counts)), counts)))]
     return result
 
 
@@ -143,11 +144,16 @@ def permutation_p_value(observed: float, null: npt.ArrayLike) -> float:
     return (1 + reached) / (1 + len(statistics))
 
 
+def _grouped(identities: npt.ArrayLike) -> tuple[IntArray, IntArray]:
+    """Row indices ordered by identity, rising within each, (n,); and the rows of each identity, (k,)."""
+    codes, k = identity_codes("identities", identities, len(np.asarray(identities)))
+    return np.argsort(codes, kind="stable"), np.bincount(codes, minlength=k)
+
+
 def _blocks(identities: npt.ArrayLike) -> list[IntArray]:
     """Row indices of each identity, rising within each."""
-    codes, n = identity_codes("identities", identities, len(np.asarray(identities)))
-    order = np.argsort(codes, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(codes, minlength=n))[:-1])
+    order, counts = _grouped(identities)
+    return np.split(order, np.cumsum(counts)[:-1])
 
 
 def _strata(blocks: list[IntArray]) -> list[list[IntArray]]:
