@@ -49,14 +49,17 @@ rule embeddings:
 
 
 rule rates:
-    """Fixes the threshold on the split calibration and measures error rates on the split test."""
+    """Fixes the threshold and measures error rates on the split test."""
     input:
         manifests=[
             "results/{experiment}/dataset/manifest-dataset.json",
+            "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
         ],
+        source=threshold_source,
         table=ancient("results/{experiment}/dataset/images.parquet"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
+        card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
     output:
         rates="results/{experiment}/{recognizer}/recognizer/threshold.json",
         curve="results/{experiment}/{recognizer}/recognizer/det.parquet",

@@ -4,14 +4,16 @@ INPUTS:
     images   results/EXPERIMENT/dataset/images.bcolz
     table    results/EXPERIMENT/dataset/images.parquet
 
+    source   what a recognizer that is brought is read from, and its card
+
 OUTPUTS:
-    weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
+    weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors (the card tells the format)
     card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
 """
 
 
 rule recognizer:
-    """Trains the recognizer to be explained, or reads it from weights and card."""
+    """Trains the recognizer to be explained, or takes in one that was brought."""
     input:
         manifests=[
             "results/{experiment}/dataset/manifest-dataset.json",
