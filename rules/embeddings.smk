@@ -5,6 +5,7 @@ INPUTS:
     table    results/EXPERIMENT/dataset/images.parquet
     weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
     card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
+    source   the threshold of another experiment, where the configuration takes that
 
 OUTPUTS:
     shards   results/EXPERIMENT/RECOGNIZER/embeddings/shards

@@ -3,7 +3,7 @@
 INPUTS:
     images   results/EXPERIMENT/dataset/images.bcolz
     table    results/EXPERIMENT/dataset/images.parquet
-
+    report   results/EXPERIMENT/dataset/report.json
     source   what a recognizer that is brought is read from, and its card
 
 OUTPUTS:
@@ -21,6 +21,7 @@ rule recognizer:
         source=recognizer_source,
         images=ancient("results/{experiment}/dataset/images.bcolz"),
         table=ancient("results/{experiment}/dataset/images.parquet"),
+        report=ancient("results/{experiment}/dataset/report.json"),
     output:
         weights="results/{experiment}/{recognizer}/recognizer/weights.safetensors",
         card="results/{experiment}/{recognizer}/recognizer/card.json",

@@ -58,24 +58,25 @@ def measure_rates(
     """Fix the threshold and measure the rates; the entry of the stage.
 
     Args:
-        settings: of the recognizer; `threshold` says where τ comes from. That of another experiment is read from
-            its folder beside this one's: RESULTS/OTHER/RECOGNIZER/recognizer/threshold.json.
+        settings: of the recognizer; `threshold` says where τ comes from. That of another experiment is read
+            from its folder beside this one's: RESULTS/OTHER/RECOGNIZER/recognizer/threshold.json.
         seed: of the bootstrap, and of pairs where there are too many to compare all.
         n_boot: bootstrap replicates.
         table: images.parquet, read.
         shards: folder of embeddings, read.
         card: of the recognizer, read.
-        rates: JSON of a `DecisionThreshold`, written; RESULTS/EXPERIMENT/RECOGNIZER/recognizer/threshold.json.
+        rates: JSON of a `DecisionThreshold`, written, as
+            RESULTS/EXPERIMENT/RECOGNIZER/recognizer/threshold.json.
         curve: Parquet of the DET curve on `test`, columns fmr, fnmr, threshold, written.
         metrics: JSON of what is returned, written.
 
     Returns:
         `tar_at_target_fmr` and `fmr_at_threshold` on `test` at τ, and `rank_1`, each with "<key>_interval"
-        [low, high] at 95 %, identities resampled; `threshold`, `threshold_kind`, `target_fmr` (None where none
-        was asked for), `used_fmr` (what may be claimed at τ) and `claimable_fmr`, see `DecisionThreshold`; `eer`,
-        mean scores, counts of identities, images and pairs, `split`; of the card `score`, `differentiable`,
-        `gradients`, `runs_user_code` and `notes`; and, where the card's score is euclidean, `euclidean`, see
-        `distance.compared_by_distance`.
+        [low, high] at 95 %, identities resampled; `threshold`, `threshold_kind`, `target_fmr` (None where
+        none was asked for), `used_fmr` (what may be claimed at τ) and `claimable_fmr`, see
+        `DecisionThreshold`; `eer`, mean scores, counts of identities, images and pairs, `split`; of the card
+        `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; and, where the card's score is
+        euclidean, `euclidean`, see `distance.compared_by_distance`.
 
     Raises:
         ValueError: a split has fewer than 2 identities or nobody with two images, an embedding is missing, or
@@ -179,7 +180,7 @@ def _calibration(images: pd.DataFrame, shards: Path, card: RecognizerCard, seed:
 
 
 def _threshold_elsewhere(settings: RecognizerConfig, rates: Path) -> Path:
-    """Where the other experiment's threshold lies, seen from this one's; this one's own where none is named."""
+    """Where the other experiment's threshold lies, seen from this one's; its own where none is named."""
     if not isinstance(settings.threshold, ExperimentThreshold):
         return rates
     stage = rates.absolute().parent

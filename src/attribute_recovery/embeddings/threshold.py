@@ -34,8 +34,8 @@ class DecisionThreshold:
         claimable_fmr: 3/n, the smallest rate that the people of `calibration` can bear.
         n_pairs: impostor pairs of images on `calibration`.
         n_identity_pairs: distinct pairs of identities among them, n.
-        distance: largest distance between embeddings before normalisation that the deployed system accepts, if
-            its score is euclidean; else None.
+        distance: largest distance between embeddings before normalisation that the deployed system accepts,
+            if its score is euclidean; else None.
         origin: experiment that τ was taken from; None if from none.
         weights_sha256: digest of the recognizer's weights.
     """
@@ -64,8 +64,8 @@ class Calibration:
     Attributes:
         impostors: pairs of two people on the split `calibration`.
         n_identities: people there.
-        distances: between the embeddings of these pairs before normalisation, (n,) float64, if the card's score
-            is euclidean; else None.
+        distances: between the embeddings of these pairs before normalisation, (n,) float64, if the card's
+            score is euclidean; else None.
         typical_length: median length of embeddings before normalisation.
         weights_sha256: digest of the recognizer's weights.
     """
@@ -119,7 +119,8 @@ def cosine_of_distance(distance: float, length: float) -> float:
         length: of both.
 
     Returns:
-        The cosine; below −1 where no two such embeddings are so far apart, above 1 where the distance is negative.
+        The cosine; below −1 where no two such embeddings are so far apart, above 1 where the distance is
+        negative.
 
     >>> cosine_of_distance(1.0, 1.0)
     0.5
@@ -155,8 +156,8 @@ def read_decision(path: Path, experiment: str, weights_sha256: str) -> dict[str,
         ) from error
     if values["weights_sha256"] != weights_sha256:
         raise ValueError(
-            f"{where}: found a threshold of weights {values['weights_sha256'][:12]}, allowed is one of the same "
-            f"recognizer, {weights_sha256[:12]}"
+            f"{where}: found a threshold of weights {values['weights_sha256'][:12]}, allowed is one of the "
+            f"same recognizer, {weights_sha256[:12]}"
         )
     return values
 

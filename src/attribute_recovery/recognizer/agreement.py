@@ -76,10 +76,11 @@ def with_gradient(run: Run, images: Tensor) -> str:
         try:
             # Half of the numbers: the sum of squares of a normalised embedding is constant.
             embedding = nn.functional.normalize(run(pixels))
-            embedding[:, : max(1, embedding.shape[1] // 2)].square().sum().backward()
+            half = embedding[:, : max(1, embedding.shape[1] // 2)]
+            (gradient,) = torch.autograd.grad(half.square().sum(), pixels, allow_unused=True)
         except (ValueError, RuntimeError) as error:
             return f"no gradient can be had ({' '.join(str(error).split())[:200]})"
-    sizes = torch.zeros(len(images)) if pixels.grad is None else pixels.grad.flatten(1).norm(dim=1)
+    sizes = torch.zeros(len(images)) if gradient is None else gradient.flatten(1).norm(dim=1)
     if not bool((torch.isfinite(sizes) & (sizes > 0)).all()):
         return "gradients are 0 or not finite"
     return ""
@@ -107,20 +108,21 @@ def check_embeddings(recognizer: Recognizer, images: Tensor) -> float:
     different = largest_difference(images.flatten(1), images[:1].flatten(1)) > 0
     if different and largest_difference(alone, alone[:1]) < 1e-6:
         raise ValueError(
-            f"recognizer {name!r}: gives the same embedding for all of {len(images)} images; is the value range "
-            "of its card the one that it was trained with?"
+            f"recognizer {name!r}: gives the same embedding for all of {len(images)} images; is the "
+            "value range of its card the one that it was trained with?"
         )
     found = largest_difference(together, alone)
     allowed = TOLERANCE_BF16 if recognizer.card.precision == "bf16" else TOLERANCE
     if not found <= allowed:
         raise ValueError(
-            f"recognizer {name!r}: an image's embedding depends on the other images of its batch (normalised, by "
-            f"up to {found:.2g}, allowed is {allowed:g}); was it exported in evaluation mode?"
+            f"recognizer {name!r}: an image's embedding depends on the other images of its batch "
+            f"(normalised, by up to {found:.2g}, allowed is {allowed:g}); was it "
+            "exported in evaluation mode?"
         )
     return found
 
 
 def largest_difference(first: Tensor, second: Tensor) -> float:
-    """Largest absolute difference of rows (n, d) brought to length 1; infinite where a number is not finite."""
+    """Largest absolute difference of rows (n, d) brought to length 1; infinite if a number is not finite."""
     gap = (nn.functional.normalize(first.float()) - nn.functional.normalize(second.float())).abs().max()
     return float(gap) if bool(torch.isfinite(gap)) else float("inf")

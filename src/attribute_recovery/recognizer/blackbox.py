@@ -1,4 +1,4 @@
-"""Networks that come as they are: run on as many images as they take, and never silently without a gradient."""
+"""Networks that come as they are: run on as many images as they take, and never silently without gradient."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,8 @@ def in_batches(run: Run, images: Tensor, limits: BatchLimits, embedding_size: in
         (n, d); differentiable where `run` is.
     """
     parts = [
-        _filled(run, images[part], limits.low) for part in chunks(len(images), limits.high or len(images))
+        _filled(run, images[part], limits.low)
+        for part in chunks(len(images), limits.high or max(1, len(images)))
     ]
     return torch.cat(parts) if parts else images.new_empty(0, embedding_size)
 

@@ -1,4 +1,4 @@
-"""A recognizer that somebody brings, taken in: converted where it has to be, and tried on the data set's images.
+"""A recognizer that somebody brings: converted where it has to be, and tried on the data set's images.
 
 What the stage writes is what every later stage reads: weights under one name, whatever their format, and the
 card, whose field `fitted` says what was found out here.
@@ -75,8 +75,8 @@ def bring(
         embeddings of images run alone and in a batch.
 
     Raises:
-        ValueError: card, weights and data set do not fit each other, or the recognizer cannot be run; nothing is
-            written then.
+        ValueError: card, weights and data set do not fit each other, or the recognizer cannot be run; nothing
+            is written then.
     """
     source_card = settings.card if isinstance(settings, PythonRecognizer) else _beside(settings.weights)
     described = read_recognizer_card(source_card)
@@ -128,12 +128,12 @@ def sampled_images(images: Path, count: int = TRIED) -> Tensor:
 
 
 def template_notes(card: RecognizerCard, images: AnyTemplate) -> tuple[str, ...]:
-    """What is to be said of a recognizer's template and that of the images; nothing where they are the same."""
+    """What is to be said of the recognizer's template and the images'; nothing where they are the same."""
     if "as given" in (card.template, images):
         whose = "the recognizer" if card.template == "as given" else "the data set"
         return (
-            f"Nothing is known of where the eyes lie in crops of {whose}, so images were passed on as they are; if "
-            "they are not cropped as in the recognizer's training, its rates suffer without any error.",
+            f"Nothing is known of where the eyes lie in crops of {whose}, so images were passed on as they "
+            "are; if they are not cropped as in its training, the recognizer's rates suffer without any error.",
         )
     matrix = similarity(card.template, images)
     if matrix is None:
@@ -160,7 +160,8 @@ def _check_kind(source: str, card: RecognizerCard, path: Path) -> None:
         fits, allowed = card.architecture not in FORMATS, "'residual' or a name of the catalogue"
     if not fits:
         raise ValueError(
-            f"{path}: field architecture: found {card.architecture!r}, allowed is {allowed} for source {source}"
+            f"{path}: field architecture: found {card.architecture!r}, allowed is {allowed} for source "
+            f"{source}"
         )
 
 
@@ -215,8 +216,8 @@ def _write_onnx(source: Path, card: RecognizerCard, crops: Tensor, target: Path)
         if verdict.accepted:
             model, content = freed, freed.SerializeToString(deterministic=True)
             notes.append(
-                f"The graph fixes its batch to {fixed}; it was made free, and embeddings of {len(crops)} images "
-                f"agree to {verdict.difference:.1g} with those of the file as it was brought."
+                f"The graph fixes its batch to {fixed}; it was made free, and embeddings of {len(crops)} "
+                f"images agree to {verdict.difference:.1g} with those of the file as it was brought."
             )
         else:
             notes.append(f"The graph fixes its batch to {fixed} and is run so: made free, {verdict.reason}.")

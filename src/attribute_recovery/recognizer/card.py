@@ -29,8 +29,8 @@ class Fitted:
 
     Attributes:
         images: template of the data set's images.
-        gradients: where gradients come from: "own", the network runs in torch; "converted", a torch module made
-            of an ONNX graph, which agrees with it; "none", a black box.
+        gradients: where gradients come from: "own", the network runs in torch; "converted", a torch module
+            made of an ONNX graph, which agrees with it; "none", a black box.
         notes: sentences for the report: how well things agreed, and what is not as it should be.
         runs_user_code: whether code that came with the recognizer runs, which somebody said they trust.
         source_sha256: digest of the file that was brought, before any conversion; "" where there was none.
@@ -103,8 +103,8 @@ def read_recognizer_card(path: Path) -> RecognizerCard:
 
     Raises:
         ValueError: there is none, it is not a JSON object, a field is unknown or missing, or a value is not
-            allowed, by itself or beside the others; the sentence names file, field, what was found and what is
-            allowed.
+            allowed, by itself or beside the others; the sentence names file, field, what was found and what
+            is allowed.
     """
     values = _object(path)
     _closed(values, RecognizerCard, path, "")
@@ -178,8 +178,8 @@ def _object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(
             f"{path}: is missing; weights are only loaded with their card, a JSON object beside them. "
-            "`attribute-recovery card FILE` writes a draft with all that can be read off the file; a whole one "
-            f"is {card_fields.example_text()} (docs/recognizer.md says what each field means)"
+            "`attribute-recovery card FILE` writes a draft with all that can be read off the file; a whole "
+            f"one is {card_fields.example_text()} (docs/recognizer.md says what each field means)"
         )
     try:
         values = json.loads(path.read_text("utf-8"))

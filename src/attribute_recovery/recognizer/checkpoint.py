@@ -22,8 +22,8 @@ def convert_checkpoint(source: Path, key: str | None, card: RecognizerCard, targ
         target: safetensors file, written.
 
     Raises:
-        ValueError: the file needs pickle or is damaged, the network cannot be made in these sizes, or a tensor
-            is missing, unknown or of another shape; the first one is named.
+        ValueError: the file needs pickle or is damaged, the network cannot be made in these sizes, or a
+            tensor is missing, unknown or of another shape; the first one is named.
     """
     from attribute_recovery.training.checkpoints import read_checkpoint
 
@@ -51,13 +51,13 @@ def fill(network: nn.Module, found: dict[str, Tensor], label: str, architecture:
             continue
         if name not in found:
             raise ValueError(
-                f"{label}tensor {name!r} of shape {tuple(value.shape)}, which {architecture!r} has, is missing "
-                f"(found are {', '.join(sorted(found)[:3])}, ...)"
+                f"{label}tensor {name!r} of shape {tuple(value.shape)}, which {architecture!r} has, is "
+                f"missing (found are {', '.join(sorted(found)[:3])}, ...)"
             )
         if found[name].shape != value.shape:
             raise ValueError(
-                f"{label}tensor {name!r}: found shape {tuple(found[name].shape)}, {architecture!r} in the card's "
-                f"sizes has {tuple(value.shape)}"
+                f"{label}tensor {name!r}: found shape {tuple(found[name].shape)}, {architecture!r} in the "
+                f"card's sizes has {tuple(value.shape)}"
             )
     unknown = sorted(name for name in found if name not in wanted and not name.endswith(_UNUSED))
     if unknown:

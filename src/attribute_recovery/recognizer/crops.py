@@ -19,8 +19,8 @@ def to_crops(images: Tensor, card: RecognizerCard) -> Tensor:
     """Bring images to a recognizer's input.
 
     Args:
-        images: RGB in [-1, 1], (n, 3, side, side) float32, in the template of the card's `fitted.images`; in the
-            card's own where it was not fitted to a data set.
+        images: RGB in [-1, 1], (n, 3, side, side) float32, in the template of the card's `fitted.images`; in
+            the card's own where it was not fitted to a data set.
         card: what the recognizer needs.
 
     Returns:
@@ -56,7 +56,7 @@ def placed(images: Tensor, card: RecognizerCard) -> Tensor:
     if matrix is None:
         return images
     scale = math.hypot(matrix[0, 0], matrix[1, 0])
-    size = max(card.crop_size, math.ceil(images.shape[2] * scale))
+    size = max(card.crop_size, math.ceil(images.shape[2] * scale - 1e-6))
     # grid_sample counts from -1 to 1: q = 2 p - 1 on both sides, so q' = R q + R 1 + 2 t - 1.
     turn = torch.as_tensor(matrix[:, :2], dtype=images.dtype, device=images.device)
     shift = torch.as_tensor(matrix[:, :2].sum(1) + 2 * matrix[:, 2] - 1).to(turn)

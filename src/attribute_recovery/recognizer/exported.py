@@ -1,8 +1,8 @@
 """Programs of `torch.export`: looked through before they are loaded, and held against the card.
 
 `torch.export.load` unpickles what a file asks it to, evaluates its texts as expressions and calls what they
-name. So a file is refused if it holds pickled parts that are more than tensors, compiled code, operators other
-than torch's own, or sizes that are more than arithmetic.
+name. So a file is refused if it holds pickled parts that are more than tensors, compiled code, operators
+other than torch's own, or sizes that are more than arithmetic.
 """
 
 import io

@@ -22,7 +22,7 @@ Embeddings = npt.NDArray[np.float32]
 
 _SOURCES = {
     "own": "the network's own, in torch",
-    "converted": "a torch module of the ONNX graph, found to agree with ONNX Runtime on images of the data set",
+    "converted": "a torch module of the ONNX graph, which agrees with ONNX Runtime on the data set's images",
     "none": "none: a black box, of which only forward passes are known",
 }
 
@@ -33,7 +33,8 @@ class Recognizer:
     A black box gives no gradient: asking for one raises RuntimeError, which says why.
 
     Args:
-        network: maps (n, channels, crop_size, crop_size) in the card's order and range to (n, embedding_size).
+        network: maps (n, channels, crop_size, crop_size) in the card's order and range to
+            (n, embedding_size).
         card: how it is run.
         device: where it is run.
     """
@@ -68,16 +69,16 @@ class Recognizer:
         """Embeddings before normalisation.
 
         Args:
-            images: RGB crops in [-1, 1], (n, 3, side, side), in the template of the data set that the recognizer
-                was fitted to; another side or template than the card's is resampled.
+            images: RGB crops in [-1, 1], (n, 3, side, side), in the template of the data set that the
+                recognizer was fitted to; another side or template than the card's is resampled.
 
         Returns:
-            float32 (n, embedding_size), differentiable with respect to the images if `differentiable`; computed
-            in the card's precision even where the caller runs under autocast.
+            float32 (n, embedding_size), differentiable with respect to the images if `differentiable`;
+            computed in the card's precision even where the caller runs under autocast.
 
         Raises:
-            ValueError: the images have another shape or are no floating point numbers, or the network does not
-                give one embedding of the card's size for each.
+            ValueError: the images have another shape or are no floating point numbers, or the network does
+                not give one embedding of the card's size for each.
         """
         shape = tuple(images.shape)
         if images.ndim != 4 or shape[1] != 3 or shape[2] != shape[3] or not images.is_floating_point():
@@ -135,8 +136,8 @@ def load_recognizer(weights: Path, card: Path, device: torch.device) -> Recogniz
     """Read a recognizer.
 
     Args:
-        weights: safetensors, ONNX, an exported program, TorchScript, or a reference to a function, as the card's
-            architecture says.
+        weights: safetensors, ONNX, an exported program, TorchScript, or a reference to a function, as the
+            card's architecture says.
         card: its card, see `card.RecognizerCard`.
         device: where it is to run.
 

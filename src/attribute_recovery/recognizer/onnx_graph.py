@@ -37,8 +37,8 @@ def read_graph(path: Path) -> Any:
     outside = [tensor.name for tensor in model.graph.initializer if uses_external_data(tensor)]
     if outside:
         raise ValueError(
-            f"{path}: keeps its weights in other files ({outside[0]!r} and {len(outside) - 1} more), allowed is "
-            "one file that holds everything: onnx.save(onnx.load(path), new_path) writes it"
+            f"{path}: keeps its weights in other files ({outside[0]!r} and {len(outside) - 1} more), allowed "
+            "is one file that holds everything: onnx.save(onnx.load(path), new_path) writes it"
         )
     return model
 

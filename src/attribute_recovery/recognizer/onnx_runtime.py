@@ -36,8 +36,8 @@ class Port:
 class OnnxNetwork(nn.Module):
     """An ONNX graph as a network: (n, channels, side, side) to (n, embedding_size).
 
-    Forward passes always run in ONNX Runtime, with as many threads as torch has. Where a gradient is asked for
-    and the graph has a torch module that was found to agree, that one runs instead.
+    Forward passes always run in ONNX Runtime, with as many threads as torch has. Where a gradient is asked
+    for and the graph has a torch module that was found to agree, that one runs instead.
 
     Args:
         source: ONNX file, or its content.
@@ -68,8 +68,8 @@ class OnnxNetwork(nn.Module):
             return self.through_twin(images)
         size = self._card.embedding_size
         why = (
-            f"recognizer {self._card.name!r}: runs in ONNX Runtime and has no gradient: its graph was not found "
-            "to agree with a torch module (card.json, field fitted.notes); use forward passes only"
+            f"recognizer {self._card.name!r}: runs in ONNX Runtime and has no gradient: its graph was not "
+            "found to agree with a torch module (card.json, field fitted.notes); use forward passes only"
         )
         return forward_only(lambda given: in_batches(self._run, given, self.limits, size), images, why)
 
@@ -172,8 +172,8 @@ def _ports(session: Any, card: RecognizerCard, label: str) -> tuple[Port, Port]:
     named = [each for each in outputs if _embeds(each, card.embedding_size)]
     if len(named) != 1:
         raise ValueError(
-            f"{label}: found the outputs {_shown(outputs)}, allowed is one of shape (n, {card.embedding_size}), "
-            "as the card says"
+            f"{label}: found the outputs {_shown(outputs)}, allowed is one of shape "
+            f"(n, {card.embedding_size}), as the card says"
         )
     return inputs[0], named[0]
 

@@ -15,13 +15,13 @@ from attribute_recovery.dataset.store import open_array, read_images, read_table
 from attribute_recovery.dataset.world.camera import EYE_LEVEL, EYE_SPAN
 from attribute_recovery.recognizer.bring import bring
 from attribute_recovery.recognizer.card import Fitted, RecognizerCard, write_recognizer_card
-from attribute_recovery.recognizer.template import AnyTemplate, Template
+from attribute_recovery.recognizer.template import AnyTemplate, Template, read_images_template
 from attribute_recovery.recognizer.train import train_recognizer
 from attribute_recovery.tracking.digest import atomic_output, sha256_file
 from attribute_recovery.training.device import prepare_torch
 from attribute_recovery.training.weights import save_weights
 
-# The eyes' place in every image of the default world.
+# The eyes' place in images of a data set whose report does not tell.
 WORLD_TEMPLATE = Template(EYE_LEVEL, EYE_SPAN)
 LICENCE = "MIT"
 
@@ -33,10 +33,10 @@ def prepare_recognizer(
     *,
     images: Path,
     table: Path,
+    report: Path,
     weights: Path,
     card: Path,
     checkpoint: Path,
-    images_template: AnyTemplate = WORLD_TEMPLATE,
 ) -> dict[str, Any]:
     """Write a recognizer's weights and card; the entry of the stage.
 
@@ -46,19 +46,21 @@ def prepare_recognizer(
         compute: threads, device and precision of its training.
         images: bcolz array, uint8 (n, side, side, 3), read.
         table: images.parquet, read.
+        report: of the data set, read for where the eyes lie in its images.
         weights: written; safetensors, or whatever format the card's architecture says.
         card: its card, written.
         checkpoint: where an interrupted training goes on from; gone afterwards.
-        images_template: where the eyes lie in the data set's images.
 
     Returns:
-        Metrics: `source`, `name`, `embedding_size`, `parameters`; of a training here its `images`, `identities`,
-        `steps` and `final_loss`; of one that was brought what `bring.bring` says.
+        Metrics: `source`, `name`, `embedding_size`, `parameters`; of a training here its `images`,
+        `identities`, `steps` and `final_loss`; of one that was brought what `bring.bring` says.
 
     Raises:
-        ValueError: the split `recognizer` cannot train one, or weights, card and images do not fit each other.
+        ValueError: the split `recognizer` cannot train one, or weights, card and images do not fit each
+            other.
     """
     device = prepare_torch(compute)
+    images_template = read_images_template(report) or WORLD_TEMPLATE
     if not isinstance(settings, TrainedRecognizer):
         return bring(settings, device, images_template, images=images, weights=weights, card=card)
     rows = read_table(table)

@@ -41,7 +41,8 @@ class ProgramNetwork(nn.Module):
         except (RuntimeError, AssertionError, TypeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ValueError(
-                f"{self._label}: does not run on images {tuple(images.shape)}, as the card has them ({reason})"
+                f"{self._label}: does not run on images {tuple(images.shape)}, as the card has them "
+                f"({reason})"
             ) from error
         single = found[0] if isinstance(found, tuple | list) and len(found) == 1 else found
         if not isinstance(single, Tensor):
@@ -64,9 +65,11 @@ def load_torchscript(path: Path, card: RecognizerCard, device: torch.device) -> 
         ValueError: the file is no TorchScript.
     """
     try:
-        module = torch.jit.load(path, map_location=device)
+        module = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"{path}: cannot be read as TorchScript ({reason})") from error
-    module.eval().requires_grad_(False)
+    module.eval()
+    for parameter in module.parameters():  # of a ScriptModule no more than one at a time
+        parameter.requires_grad_(False)
     return ProgramNetwork(module, card, limits=BatchLimits(), label=str(path))

@@ -1,8 +1,8 @@
 """A recognizer that is a Python function of the user's: any service or closed library can be wrapped.
 
-Its weights in the results are a small JSON file: the function's name, and the digest of its module's source, so
-that a function which changed is noticed. The function runs with the user's rights; the configuration has to say
-that it is trusted.
+Its weights in the results are a small JSON file: the function's name, and the digest of its module's source,
+so that a function which changed is noticed. The function runs with the user's rights; the configuration has
+to say that it is trusted.
 """
 
 import importlib
@@ -47,8 +47,8 @@ class PythonNetwork(nn.Module):
             ValueError: the function failed, or gave something else.
         """
         why = (
-            f"recognizer {self._card.name!r}: the function {self._name!r} is a black box and has no gradient; use "
-            "forward passes only"
+            f"recognizer {self._card.name!r}: the function {self._name!r} is a black box and has no "
+            "gradient; use forward passes only"
         )
         return forward_only(self._run, images, why)
 
@@ -161,7 +161,7 @@ def source_digest(name: str) -> str:
 
 
 def _imported(name: str, module: str) -> Any:
-    """The module; the working directory is looked through after all else, then and whenever the function runs."""
+    """The module; the working directory is looked through after all else, now and when the function runs."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
@@ -170,8 +170,8 @@ def _imported(name: str, module: str) -> Any:
         return importlib.import_module(module)
     except Exception as error:  # whatever the user's module does when it is imported
         raise ValueError(
-            f"function {name!r}: its module cannot be imported ({type(error).__name__}: {error}); it has to be "
-            "installed, or lie below the folder that the run starts in"
+            f"function {name!r}: its module cannot be imported ({type(error).__name__}: {error}); it has to "
+            "be installed, or lie below the folder that the run starts in"
         ) from error
 
 

@@ -3,19 +3,21 @@
 Coordinates are in units of the crop's side: x to the right, y downwards, (0, 0) the upper left corner.
 """
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-# Units of the side; closer than this two templates are one.
-SAME = 2e-3
+# Half a pixel of 112, in units of the side; where all eyes are closer than this, two templates are one.
+SAME = 0.5 / 112
 
 
 @dataclass(frozen=True)
 class Template:
-    """Where the eyes lie in an aligned crop, in units of its side; they lie level, and symmetric to its middle.
+    """Where the eyes lie in an aligned crop: level, and symmetric to its middle; in units of its side.
 
     Attributes:
         eye_level: height of both eyes below the upper edge, 0 to 1.
@@ -30,11 +32,40 @@ class Template:
 # "as given": nobody says where the eyes are, so nothing can be moved.
 AnyTemplate = Template | Literal["arcface", "as given"]
 NAMED = ("arcface", "as given")
-_ARCFACE_EYES = np.array([[38.2946, 51.6963], [73.5318, 51.5014]]) / 112
+# Its numbers count pixels, whose centres lie half a pixel further.
+_ARCFACE_EYES = (np.array([[38.2946, 51.6963], [73.5318, 51.5014]]) + 0.5) / 112
+
+
+def read_images_template(report: Path) -> AnyTemplate | None:
+    """The template of a data set's images, from its report.
+
+    Args:
+        report: dataset/report.json; its `crop` has `template`, "arcface" or "as given", or any other name
+            with `eye_level` and `eye_span`.
+
+    Returns:
+        The template; None where the report does not speak of it.
+
+    Raises:
+        ValueError: what it says of it is none of these.
+    """
+    crop = json.loads(report.read_text("utf-8")).get("crop")
+    if crop is None:
+        return None
+    if crop.get("template") in NAMED:
+        found: AnyTemplate = crop["template"]
+        return found
+    places = [crop.get("eye_level"), crop.get("eye_span")]
+    if not all(isinstance(place, float) and 0 < place < 1 for place in places):
+        raise ValueError(
+            f"{report}: key crop: found {crop!r}, allowed is a template of {' or '.join(NAMED)}, or "
+            "eye_level and eye_span between 0 and 1"
+        )
+    return Template(*places)
 
 
 def eyes(template: AnyTemplate) -> npt.NDArray[np.float64] | None:
-    """Both eyes' places, that on the left of the crop first, (2, 2) as (x, y) in units of the side.
+    """Both eyes' places, that on the left first, (2, 2) as (x, y) in units of the side.
 
     Args:
         template: of the crop.
