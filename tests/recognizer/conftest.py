@@ -141,7 +141,7 @@ def make_onnx(toy: ToyNetwork) -> Callable[..., Any]:
     """Function (batch, flatten, channels) -> `onnx.ModelProto` of the toy network.
 
     `batch` is a number, or a name for a free one. `flatten` is "Flatten", "Reshape" (to the batch given),
-    "Shaped" (a Constant node that the Reshape shares with a bias) or "Expand", which fixes the batch for good.
+    "Shaped" (a Constant node that the Reshape shares with a bias) or "Expand", which keeps the batch fixed.
     """
     from onnx import TensorProto, helper, numpy_helper
 

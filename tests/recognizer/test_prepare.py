@@ -21,7 +21,7 @@ from attribute_recovery.config_recognizers import (
 from attribute_recovery.dataset.store import read_images, read_table
 from attribute_recovery.recognizer.card import Fitted, Template, read_recognizer_card
 from attribute_recovery.recognizer.load import load_recognizer
-from attribute_recovery.recognizer.prepare import prepare_recognizer, training_digest
+from attribute_recovery.recognizer.prepare import WORLD_TEMPLATE, prepare_recognizer, training_digest
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_trained_recognizer_comes_with_its_card(
     found = read_recognizer_card(card)
     assert (found.crop_size, found.embedding_size, found.channels) == (16, 16, (8, 16))
     assert (found.precision, found.channel_order, found.value_range) == ("float32", "RGB", (-1.0, 1.0))
-    assert (found.template, found.channels) == (Template(0.44, 0.265), (8, 16))
+    assert (found.template, found.channels) == (WORLD_TEMPLATE, (8, 16))
     assert found.fitted == Fitted(found.template, "own", (), False, "")
     assert metrics["images"] == 48
     assert metrics["identities"] == 8
@@ -112,7 +112,7 @@ def test_weights_are_read_back_as_they_are(
     assert copied.read_bytes() == weights.read_bytes()
     before, after = read_recognizer_card(card), read_recognizer_card(copied_card)
     assert replace(after, fitted=None) == replace(before, fitted=None)
-    assert after.fitted == Fitted(Template(0.44, 0.265), "own", (), False, before.weights_sha256)
+    assert after.fitted == Fitted(WORLD_TEMPLATE, "own", (), False, before.weights_sha256)
     assert metrics["source"] == "weights"
     assert metrics["parameters"] == sum(value.numel() for value in _parameters(weights, card))
 
@@ -130,9 +130,9 @@ def test_weights_of_another_template_get_their_images_moved(
     read_back = WeightsRecognizer(source="weights", weights=weights, threshold=FmrThreshold(fmr=0.01))
     _, _, copied_card = _prepared(read_back, compute, dataset, tmp_path / "two")
     found = read_recognizer_card(copied_card)
-    assert (found.template, found.fitted.images) == (Template(0.5, 0.2), Template(0.44, 0.265))
+    assert (found.template, found.fitted.images) == (Template(0.5, 0.2), WORLD_TEMPLATE)
     assert found.fitted.notes[0] == (
-        "Faces were moved from the data set's template (eye_level 0.44, eye_span 0.265) to the recognizer's "
+        "Faces were moved from the data set's template (eye_level 0.44, eye_span 0.28) to the recognizer's "
         "(eye_level 0.5, eye_span 0.2)."
     )
     assert "of each crop lies outside of the image and is black" in found.fitted.notes[1]

@@ -105,12 +105,6 @@ def check_embeddings(recognizer: Recognizer, images: Tensor) -> float:
     name = recognizer.card.name
     if not bool(torch.isfinite(alone).all()) or bool((alone.norm(dim=1) == 0).any()):
         raise ValueError(f"recognizer {name!r}: gives embeddings whose length is 0 or not finite")
-    different = largest_difference(images.flatten(1), images[:1].flatten(1)) > 0
-    if different and largest_difference(alone, alone[:1]) < 1e-6:
-        raise ValueError(
-            f"recognizer {name!r}: gives the same embedding for all of {len(images)} images; is the "
-            "value range of its card the one that it was trained with?"
-        )
     found = largest_difference(together, alone)
     allowed = TOLERANCE_BF16 if recognizer.card.precision == "bf16" else TOLERANCE
     if not found <= allowed:
@@ -118,6 +112,12 @@ def check_embeddings(recognizer: Recognizer, images: Tensor) -> float:
             f"recognizer {name!r}: an image's embedding depends on the other images of its batch "
             f"(normalised, by up to {found:.2g}, allowed is {allowed:g}); was it "
             "exported in evaluation mode?"
+        )
+    different = largest_difference(images.flatten(1), images[:1].flatten(1)) > 0
+    if different and largest_difference(alone, alone[:1]) < 1e-6:
+        raise ValueError(
+            f"recognizer {name!r}: gives the same embedding for all of {len(images)} images; is the "
+            "value range of its card the one that it was trained with?"
         )
     return found
 

@@ -133,7 +133,7 @@ def template_notes(card: RecognizerCard, images: AnyTemplate) -> tuple[str, ...]
         whose = "the recognizer" if card.template == "as given" else "the data set"
         return (
             f"Nothing is known of where the eyes lie in crops of {whose}, so images were passed on as they "
-            "are; if they are not cropped as in its training, the recognizer's rates suffer without any error.",
+            "are; if they are not cropped as in its training, the recognizer errs and nothing says so.",
         )
     matrix = similarity(card.template, images)
     if matrix is None:

@@ -26,8 +26,11 @@ _OPERATORS = re.compile(
     r"|_operator\.(add|sub|mul|floordiv|truediv|mod|pow|neg|eq|ne|lt|le|gt|ge|and_|or_|getitem)"
     r"|torch\.sym_(min|max|not|int|float|ite|sum)|math\.(ceil|floor|trunc)"
 )
-# Symbols as torch names them, numbers, arithmetic, and the functions that torch writes.
-_SIZES = re.compile(r"([su]\d+|\d+|(Max|Min|Mod|PythonMod|FloorDiv|CeilDiv|CleanDiv)(?=\()|[-+*/(), ])*")
+# Symbols as torch writes them, whole numbers, arithmetic, and the functions that torch has for sizes.
+_SIZES = re.compile(
+    r"(Symbol\('[su]\d+'(, (positive|nonnegative|integer)=True)*\)|[su]\d+|\d+"
+    r"|(Integer|Add|Mul|Pow|Max|Min|Mod|PythonMod|FloorDiv|CeilDiv|CleanDiv)(?=\()|[-+*/(), ])*"
+)
 _WAY_OUT = "export it again with torch.export.save of torch 2.8 or later, in evaluation mode"
 
 
