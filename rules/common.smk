@@ -52,8 +52,8 @@ def recognizer_source(wildcards: Wildcards) -> list[str]:
     if settings.source != "python":
         return [str(settings.weights), str(settings.weights.with_suffix(".json"))]
     # A function that is installed has no file here; that it changed is then noticed when it is loaded.
-    module = Path(*settings.function.partition(":")[0].split(".")).with_suffix(".py")
-    return [str(settings.card), *([str(module)] if module.exists() else [])]
+    file = Path(*settings.function.partition(":")[0].split(".")).with_suffix(".py")
+    return [str(settings.card), *([str(file)] if file.exists() else [])]
 
 
 def threshold_source(wildcards: Wildcards) -> list[str]:

@@ -160,7 +160,7 @@ def make_onnx(toy: ToyNetwork) -> Callable[..., Any]:
                 strides=[2, 2],
                 pads=[1, 1, 1, 1],
             ),
-            helper.make_node("BatchNormalization", ["a", *norm], ["b"], epsilon=1e-5),
+            helper.make_node("BatchNormalization", ["a", *norm], ["b"], epsilon=1e-5, training_mode=0),
             helper.make_node("PRelu", ["b", "slope.weight"], ["c"]),
         ]
         if flatten == "Flatten":

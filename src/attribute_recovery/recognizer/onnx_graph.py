@@ -97,11 +97,24 @@ def torch_module(model: Any) -> nn.Module:
     try:
         from onnx2pytorch import ConvertModel
 
-        module: nn.Module = ConvertModel(model)
+        module: nn.Module = ConvertModel(_without_defaults(model))
     except Exception as error:  # a converter fails in as many ways as there are graphs
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"the graph cannot be made a torch module ({reason})") from error
     return module.eval().requires_grad_(False)
+
+
+def _without_defaults(model: Any) -> Any:
+    """A copy without attributes that only repeat a default and that onnx2pytorch 0.6 does not know."""
+    import onnx
+
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    for node in changed.graph.node:
+        kept = [each for each in node.attribute if (each.name, each.i) != ("training_mode", 0)]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    return changed
 
 
 def _input(graph: Any) -> Any:
