@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable
 
+from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
 
 from attribute_recovery.tracking.code import PackageCode
@@ -44,11 +45,30 @@ def recognizer_section(wildcards: Wildcards) -> dict[str, object]:
 
 
 def recognizer_source(wildcards: Wildcards) -> list[str]:
-    """The weights and the card that a recognizer is read from; none where it is trained."""
+    """The files that a recognizer is read from, its card among them; none where it is trained."""
     settings = configuration.recognizers[wildcards.recognizer]
     if settings.source == "train":
         return []
-    return [str(settings.weights), str(settings.weights.with_suffix(".json"))]
+    if settings.source != "python":
+        return [str(settings.weights), str(settings.weights.with_suffix(".json"))]
+    # A function that is installed has no file here; that it changed is then noticed when it is loaded.
+    file = Path(*settings.function.partition(":")[0].split(".")).with_suffix(".py")
+    return [str(settings.card), *([str(file)] if file.exists() else [])]
+
+
+def threshold_source(wildcards: Wildcards) -> list[str]:
+    """The threshold of another experiment that a recognizer uses; none where it is fixed here."""
+    threshold = configuration.recognizers[wildcards.recognizer].threshold
+    other = getattr(threshold, "from_", None)
+    if other is None:
+        return []
+    path = Path("results") / other / wildcards.recognizer / "recognizer" / "threshold.json"
+    if not path.is_file():
+        raise WorkflowError(
+            f"{configuration_file}: key recognizers.{wildcards.recognizer}.threshold.from: found {other!r}, but "
+            f"{path} is missing; run that experiment first, with a recognizer of the same name"
+        )
+    return [str(path)]
 
 
 def generator_data() -> list[str]:

@@ -5,6 +5,7 @@ INPUTS:
     table    results/EXPERIMENT/dataset/images.parquet
     weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
     card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
+    source   the threshold of another experiment, where the configuration takes that
 
 OUTPUTS:
     shards   results/EXPERIMENT/RECOGNIZER/embeddings/shards
@@ -49,14 +50,17 @@ rule embeddings:
 
 
 rule rates:
-    """Fixes the threshold on the split calibration and measures error rates on the split test."""
+    """Fixes the threshold and measures error rates on the split test."""
     input:
         manifests=[
             "results/{experiment}/dataset/manifest-dataset.json",
+            "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
         ],
+        source=threshold_source,
         table=ancient("results/{experiment}/dataset/images.parquet"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
+        card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
     output:
         rates="results/{experiment}/{recognizer}/recognizer/threshold.json",
         curve="results/{experiment}/{recognizer}/recognizer/det.parquet",

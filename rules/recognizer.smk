@@ -3,15 +3,17 @@
 INPUTS:
     images   results/EXPERIMENT/dataset/images.bcolz
     table    results/EXPERIMENT/dataset/images.parquet
+    report   results/EXPERIMENT/dataset/report.json
+    source   what a recognizer that is brought is read from, and its card
 
 OUTPUTS:
-    weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
+    weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors (the card tells the format)
     card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
 """
 
 
 rule recognizer:
-    """Trains the recognizer to be explained, or reads it from weights and card."""
+    """Trains the recognizer to be explained, or takes in one that was brought."""
     input:
         manifests=[
             "results/{experiment}/dataset/manifest-dataset.json",
@@ -19,6 +21,7 @@ rule recognizer:
         source=recognizer_source,
         images=ancient("results/{experiment}/dataset/images.bcolz"),
         table=ancient("results/{experiment}/dataset/images.parquet"),
+        report=ancient("results/{experiment}/dataset/report.json"),
     output:
         weights="results/{experiment}/{recognizer}/recognizer/weights.safetensors",
         card="results/{experiment}/{recognizer}/recognizer/card.json",

@@ -153,19 +153,19 @@ def test_sections_come_back_from_plain_values() -> None:
         (
             "recognizers.default.source",
             "trian",
-            "recognizers.default.source: found 'trian', allowed is 'train' or 'w",
+            "recognizers.default.source: found 'trian', allowed is 'train' or 'weights' or 'onnx' or 'checkp",
         ),
         (
             "recognizers.default.source",
             GONE,
-            "recognizers.default: found a mapping of embedding_size, channels, training, target_fmr, allowed "
+            "recognizers.default: found a mapping of embedding_size, channels, training, threshold, allowed "
             "is a mapping with the key 'source'",
         ),
         ("recognizers.Big", RECOGNIZER, "recognizers.Big: found 'Big', allowed is a name of ^[a-z0-9_]+$"),
         (
             "recognizers.train",
             {**RECOGNIZER, "stps": 3},
-            "recognizers.train.stps: is not known; allowed are channels, embedding_size, source, target_fmr",
+            "recognizers.train.stps: is not known; allowed are channels, embedding_size, source, threshold,",
         ),
         (
             "recognizers.default.training.stps",
@@ -174,8 +174,8 @@ def test_sections_come_back_from_plain_values() -> None:
         ),
         (
             "recognizers.mine",
-            {"source": "weights", "wights": "a", "target_fmr": 0.001},
-            "recognizers.mine.wights: is not known; allowed are source, target_fmr, weights",
+            {"source": "weights", "wights": "a", "threshold": {"fmr": 0.001}},
+            "recognizers.mine.wights: is not known; allowed are source, threshold, weights",
         ),
         (
             "recognizers.default.channels",
@@ -183,9 +183,50 @@ def test_sections_come_back_from_plain_values() -> None:
             "recognizers.default.channels.1: found 0, allowed is 1 or more",
         ),
         (
-            "recognizers.default.target_fmr",
-            1.0,
-            "recognizers.default.target_fmr: found 1.0, allowed is less than 1.0",
+            "recognizers.default.threshold",
+            {"fmr": 1.0},
+            "recognizers.default.threshold.fmr: found 1.0, allowed is less than 1.0",
+        ),
+        (
+            "recognizers.default.threshold",
+            {"fmr": 0.1, "value": 0.4},
+            "recognizers.default.threshold: found a mapping of fmr, value, allowed is a mapping with exactly",
+        ),
+        (
+            "recognizers.default.threshold",
+            {"value": float("nan")},
+            "recognizers.default.threshold.value: found nan, allowed is a finite number",
+        ),
+        (
+            "recognizers.default.threshold",
+            {"from": "My Run"},
+            "recognizers.default.threshold.from: found 'My Run', allowed is a name of ^[a-z0-9_]+$",
+        ),
+        (
+            "recognizers.default.threshold",
+            {"from": "default"},
+            "recognizers.default.threshold.from: found 'default', allowed is the name of another experiment",
+        ),
+        (
+            "recognizers.mine",
+            {"source": "torchscript", "weights": "a.pt", "trusted": False, "threshold": {"fmr": 0.1}},
+            "recognizers.mine.trusted: found False, allowed is true: it runs code of its own with your right",
+        ),
+        (
+            "recognizers.mine",
+            {"source": "python", "function": "a:b", "card": "a.json", "threshold": {"fmr": 0.1}},
+            "recognizers.mine.trusted: found nothing, allowed is a value (true: you trust this code, which r",
+        ),
+        (
+            "recognizers.mine",
+            {
+                "source": "python",
+                "function": "a.py",
+                "card": "a.json",
+                "trusted": True,
+                "threshold": {"fmr": 0.1},
+            },
+            "recognizers.mine.function: found 'a.py', allowed is a name of ^[A-Za-z_]",
         ),
         (
             "decoder.learning_rate",
@@ -229,7 +270,7 @@ def test_a_generator_that_is_trained_needs_a_stage_for_each_doubling(network: st
 
 def test_no_identities_for_training_are_needed_where_nothing_is_trained() -> None:
     values = changed(
-        "recognizers", {"mine": {"source": "weights", "weights": "a.safetensors", "target_fmr": 0.01}}
+        "recognizers", {"mine": {"source": "weights", "weights": "a.safetensors", "threshold": {"fmr": 0.01}}}
     )
     values["dataset"]["world"]["identities"]["recognizer"] = 0
     assert parse_config(values, Path("my.yaml")).dataset.world.identities.recognizer == 0

@@ -96,7 +96,9 @@ def test_the_page_has_a_line_for_every_key_with_its_value() -> None:
         assert f"| `{leaf}` |" in page, leaf
     assert "| `compute.threads` | integer, ≥ 1 | `2` | torch's threads in each job;" in page
     assert "| `compute.device` | `auto`, `cpu`, `cuda` | `auto` |" in page
-    assert "| `recognizers.<name>.target_fmr` | number, > 0, < 1 | `0.001` |" in page
+    assert "| `recognizers.<name>.threshold.fmr` | number, > 0, < 1 | `0.001` |" in page
+    assert "| `recognizers.<name>.threshold.from` | text, of `^[a-z0-9_]+$` |  |" in page
+    assert "| `recognizers.<name>.trusted` | `true` |  |" in page
     assert "| `recognizers.<name>.weights` | path |  |" in page
     assert "| `tracking.uri` | text or null |  |" in page
     assert "| `counterfactuals.quantile_range` | two of number, ≥ 0, ≤ 1 | `[0.01, 0.99]` |" in page

@@ -2,7 +2,7 @@
 
 from pydantic import TypeAdapter
 
-from attribute_recovery.config import RecognizerConfig
+from attribute_recovery.config_recognizers import RecognizerConfig
 from attribute_recovery.tracking.scripts import data_paths, flat_metrics, recorded_script
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from pydantic import TypeAdapter
 
-from attribute_recovery.config import Compute, RecognizerConfig
+from attribute_recovery.config import Compute
+from attribute_recovery.config_recognizers import RecognizerConfig
 from attribute_recovery.tracking.scripts import checkpoint_path, data_paths, flat_metrics, recorded_script
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from attribute_recovery.config_marginals import (
     Several,
     rising,
 )
+from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
 
 __all__ = ["Config", "ConfigError", "load_config", "parse_config", "read_overlaid"]
 
@@ -160,41 +161,6 @@ class AttributesSection(Section):
     editor: Editor = Field(description="changes one attribute of a code")
 
 
-class RecognizerTraining(Section):
-    """How a recognizer is trained: additive-margin softmax on identities of the split `recognizer`."""
-
-    steps: Positive = Field(description="optimiser steps")
-    batch_size: Positive = Field(description="images a step")
-    learning_rate: PositiveReal = Field(description="at its highest")
-    margin: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(description="taken from the target cosine")
-    scale: PositiveReal = Field(description="factor before the softmax")
-
-
-class TrainedRecognizer(Section):
-    """A recognizer that is trained here and then explained."""
-
-    source: Literal["train"] = Field(description="train one on the split `recognizer`")
-    embedding_size: Positive = Field(description="d")
-    channels: tuple[Positive, ...] = Field(description="of its stages, from half the image's side down")
-    training: RecognizerTraining = Field(description="how it is trained")
-    target_fmr: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
-        description="false match rate that fixes the threshold"
-    )
-
-
-class WeightsRecognizer(Section):
-    """A recognizer of our own architecture, read back from weights and card."""
-
-    source: Literal["weights"] = Field(description="read weights and card")
-    weights: Path = Field(description="safetensors file; its card lies beside it, with the ending .json")
-    target_fmr: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
-        description="false match rate that fixes the threshold"
-    )
-
-
-RecognizerConfig = Annotated[TrainedRecognizer | WeightsRecognizer, Field(discriminator="source")]
-
-
 class EmbeddingsSection(Section):
     """How embeddings are stored."""
 
@@ -322,6 +288,17 @@ class Config(Section):
                 raise ValueError(
                     f"dataset.world.{name}.recognizer: found {counts.recognizer}, allowed is {least} "
                     "or more where a recognizer has source train"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_come_from_elsewhere(self) -> Self:
+        for name, recognizer in self.recognizers.items():
+            threshold = recognizer.threshold
+            if isinstance(threshold, ExperimentThreshold) and threshold.from_ == self.experiment:
+                raise ValueError(
+                    f"recognizers.{name}.threshold.from: found {threshold.from_!r}, allowed is the name of "
+                    "another experiment than this one"
                 )
         return self
 

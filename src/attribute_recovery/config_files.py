@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-# A mapping with one of these keys is one value, replaced whole: half of one marginal on another means
-# nothing.
-WHOLE = ("normal", "uniform", "classes")
+# A mapping with one of these keys is one value, replaced whole: half of one marginal, or of one threshold, on
+# another means nothing.
+WHOLE = ("normal", "uniform", "classes", "fmr", "value", "from")
 # Sections whose entries have other keys for another value of their key `source`: a new value starts anew.
 TOLD_BY_SOURCE = ("recognizers",)
 

@@ -100,11 +100,11 @@ def _section(key: str, field: FieldInfo, value: Any) -> Iterator[str]:
 
 def _rows(model: type[BaseModel], key: str, value: Any) -> Iterator[tuple[str, FieldInfo, Any]]:
     for name, field in model.model_fields.items():
-        inner = value.get(name) if isinstance(value, dict) else None
+        inner = value.get(field.alias or name) if isinstance(value, dict) else None
         models = _models(field.annotation)
         origin = get_origin(field.annotation)
         if not models:
-            yield f"{key}.{name}", field, inner
+            yield f"{key}.{field.alias or name}", field, inner
         elif origin is list:
             yield f"{key}.{name}", field, inner
             yield from _rows(models[0], f"{key}.{name}.<number>", None)
@@ -155,7 +155,7 @@ def _allowed(annotation: Any, bounds: list[str]) -> str:
     if origin is Annotated:
         return _allowed(inner[0], [*bounds, *(text for item in inner[1:] for text in _bounds(item))])
     if origin is Literal:
-        return ", ".join(f"`{choice}`" for choice in inner)
+        return ", ".join(f"`{'true' if choice is True else choice}`" for choice in inner)
     if origin in (Union, UnionType):
         return " or ".join(_allowed(part, bounds) for part in inner)
     if origin is list:

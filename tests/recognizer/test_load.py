@@ -11,9 +11,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from attribute_recovery.recognizer.card import RecognizerCard, Template, write_recognizer_card
+from attribute_recovery.recognizer.card import (
+    Fitted,
+    RecognizerCard,
+    Template,
+    write_recognizer_card,
+)
+from attribute_recovery.recognizer.crops import to_crops
 from attribute_recovery.recognizer.load import Recognizer, load_recognizer
 from attribute_recovery.recognizer.networks import EmbeddingNetwork
+from attribute_recovery.recognizer.python_function import write_reference
 from attribute_recovery.tracking.digest import sha256_file
 from attribute_recovery.training.weights import save_weights
 
@@ -193,3 +200,119 @@ def _rewrite(card: Path, **changes: object) -> None:
     values = json.loads(card.read_text())
     assert set(values) == set(asdict(_card()))
     card.write_text(json.dumps(values | changes))
+
+
+def _stored_as(
+    folder: Path, make_card: Callable[..., RecognizerCard], content: bytes, **changes: object
+) -> tuple[Path, Path]:
+    weights, card = folder / "weights.safetensors", folder / "card.json"
+    weights.write_bytes(content)
+    write_recognizer_card(make_card(weights_sha256=sha256_file(weights), **changes), card)
+    return weights, card
+
+
+def _content(kind: str, folder: Path, toy: nn.Module, make_onnx: Callable[..., object]) -> bytes:
+    """The toy network in a format, as a file of it."""
+    path = folder / f"toy.{kind}"
+    if kind == "onnx":
+        return make_onnx().SerializeToString()
+    if kind == "toynet":
+        save_weights(toy, path)
+    elif kind == "exported":
+        path = folder / "toy.pt2"
+        torch.export.save(torch.export.export(toy, (torch.rand(1, 3, 16, 16),)), path)
+    elif kind == "torchscript":
+        torch.jit.save(torch.jit.trace(toy, torch.rand(2, 3, 16, 16)), path)
+    else:
+        (folder / "toy_function.py").write_text(
+            "import numpy as np\n\n\ndef embed(images):\n    return images.reshape(len(images), -1)[:, :6]\n"
+        )
+        write_reference("toy_function:embed", path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["onnx", "toynet", "exported", "torchscript", "python"])
+@pytest.mark.usefixtures("catalogue")
+def test_every_format_is_read_back_under_the_one_name(
+    kind: str,
+    tmp_path: Path,
+    toy: nn.Module,
+    make_onnx: Callable[..., object],
+    make_card: Callable[..., RecognizerCard],
+    images: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content = _content(kind, tmp_path, toy, make_onnx)
+    gradients = "none" if kind == "python" else "converted" if kind == "onnx" else "own"
+    fitted = Fitted(Template(0.44, 0.265), gradients, (), False, "")
+    recognizer = load_recognizer(
+        *_stored_as(tmp_path, make_card, content, architecture=kind, fitted=fitted), CPU
+    )
+    expected = _tensor(images).reshape(25, -1)[:, :6] if kind == "python" else toy(_tensor(images))
+    assert np.abs(recognizer.represent_batches(images, 7) - expected.numpy()).max() < 1e-5
+    assert (recognizer.embedding_size, recognizer.differentiable) == (6, kind != "python")
+    words = {
+        "none": "none: a black box",
+        "converted": "a torch module of the ONNX",
+        "own": "the network's own",
+    }
+    assert recognizer.gradient_source.startswith(words[gradients])
+    given = _tensor(images).requires_grad_()
+    loss = recognizer.embed(given)[:, 0].sum()
+    if kind == "python":
+        with pytest.raises(RuntimeError, match="recognizer 'toy': the function .* is a black box"):
+            loss.backward()
+        return
+    loss.backward()
+    wanted = _tensor(images).requires_grad_()
+    nn.functional.normalize(toy(wanted))[:, 0].sum().backward()
+    assert torch.allclose(given.grad, wanted.grad, atol=1e-6)
+
+
+def test_an_onnx_file_that_nothing_was_found_out_about_gives_no_gradient(
+    tmp_path: Path,
+    make_onnx: Callable[..., object],
+    make_card: Callable[..., RecognizerCard],
+    images: np.ndarray,
+) -> None:
+    recognizer = load_recognizer(
+        *_stored_as(tmp_path, make_card, make_onnx().SerializeToString()), torch.device("cpu")
+    )
+    assert not recognizer.differentiable
+    loss = recognizer.embed(_tensor(images).requires_grad_()).sum()
+    with pytest.raises(RuntimeError, match="recognizer 'toy': runs in ONNX Runtime and has no gradient"):
+        loss.backward()
+
+
+def test_images_of_another_template_are_moved_first(
+    make_card: Callable[..., RecognizerCard], toy: nn.Module
+) -> None:
+    fitted = Fitted(Template(0.44, 0.265), "own", (), False, "")
+    card = make_card(architecture="exported", template=Template(0.5, 0.4), fitted=fitted)
+    pixels = torch.rand(2, 3, 32, 32) * 2 - 1
+    moved = Recognizer(toy, card, CPU).represent(pixels)
+    assert torch.allclose(moved, toy(to_crops(pixels, card)), atol=1e-6)
+    assert not torch.allclose(moved, Recognizer(toy, make_card(), CPU).represent(pixels), atol=1e-2)
+
+
+def test_embeddings_of_another_number_or_size_are_refused(
+    make_card: Callable[..., RecognizerCard], toy: nn.Module
+) -> None:
+    pixels = torch.rand(4, 3, 16, 16)
+    with pytest.raises(
+        ValueError, match=r"found embeddings \(4, 6\) of 4 images, allowed is \(4, 7\), as the card says"
+    ):
+        Recognizer(toy, make_card(embedding_size=7), CPU).embed(pixels)
+    merged = nn.Sequential(toy, nn.Flatten(0), nn.Unflatten(0, (1, -1)))
+    with pytest.raises(ValueError, match=r"found embeddings \(1, 24\) of 4 images"):
+        Recognizer(merged, make_card(), CPU).embed(pixels)
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_sizes_that_the_catalogue_cannot_make_name_the_card(
+    tmp_path: Path, make_card: Callable[..., RecognizerCard]
+) -> None:
+    stored = _stored_as(tmp_path, make_card, b"", architecture="toynet", embedding_size=9)
+    with pytest.raises(ValueError, match=r"card\.json: toynet: found sizes 9 and 16"):
+        load_recognizer(*stored, CPU)

@@ -1,6 +1,7 @@
 """The stage's entry: training and reading back, with a card that fits and nothing left behind."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,18 @@ import pandas as pd
 import pytest
 import torch
 
-from attribute_recovery.config import Compute, RecognizerConfig, TrainedRecognizer, WeightsRecognizer
+from attribute_recovery.config import Compute
+from attribute_recovery.config_recognizers import (
+    FmrThreshold,
+    RecognizerConfig,
+    TrainedRecognizer,
+    ValueThreshold,
+    WeightsRecognizer,
+)
 from attribute_recovery.dataset.store import read_images, read_table
-from attribute_recovery.recognizer.card import read_recognizer_card
+from attribute_recovery.recognizer.card import Fitted, Template, read_recognizer_card
 from attribute_recovery.recognizer.load import load_recognizer
-from attribute_recovery.recognizer.prepare import prepare_recognizer, training_digest
+from attribute_recovery.recognizer.prepare import WORLD_TEMPLATE, prepare_recognizer, training_digest
 
 
 @pytest.fixture
@@ -33,6 +41,7 @@ def _prepared(
         compute,
         images=dataset[0],
         table=dataset[1],
+        report=dataset[1].with_name("report.json"),
         weights=weights,
         card=card,
         checkpoint=folder / "recognizer.safetensors",
@@ -47,6 +56,8 @@ def test_a_trained_recognizer_comes_with_its_card(
     found = read_recognizer_card(card)
     assert (found.crop_size, found.embedding_size, found.channels) == (16, 16, (8, 16))
     assert (found.precision, found.channel_order, found.value_range) == ("float32", "RGB", (-1.0, 1.0))
+    assert (found.template, found.channels) == (WORLD_TEMPLATE, (8, 16))
+    assert found.fitted == Fitted(found.template, "own", (), False, "")
     assert metrics["images"] == 48
     assert metrics["identities"] == 8
     assert json.loads(json.dumps(metrics)) == metrics
@@ -96,20 +107,58 @@ def test_weights_are_read_back_as_they_are(
     brought = tmp_path / "brought.safetensors"
     brought.write_bytes(weights.read_bytes())
     brought.with_suffix(".json").write_bytes(card.read_bytes())
-    read_back = WeightsRecognizer(source="weights", weights=brought, target_fmr=0.01)
+    read_back = WeightsRecognizer(source="weights", weights=brought, threshold=FmrThreshold(fmr=0.01))
     metrics, copied, copied_card = _prepared(read_back, compute, dataset, tmp_path / "two")
     assert copied.read_bytes() == weights.read_bytes()
-    assert read_recognizer_card(copied_card) == read_recognizer_card(card)
+    before, after = read_recognizer_card(card), read_recognizer_card(copied_card)
+    assert replace(after, fitted=None) == replace(before, fitted=None)
+    assert after.fitted == Fitted(WORLD_TEMPLATE, "own", (), False, before.weights_sha256)
     assert metrics["source"] == "weights"
+    assert metrics["parameters"] == sum(value.numel() for value in _parameters(weights, card))
+
+
+def _parameters(weights: Path, card: Path) -> list[torch.Tensor]:
+    return list(load_recognizer(weights, card, torch.device("cpu")).network.parameters())
+
+
+def test_weights_of_another_template_get_their_images_moved(
+    short: TrainedRecognizer, compute: Compute, dataset: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, weights, card = _prepared(short, compute, dataset, tmp_path / "one")
+    changed = json.loads(card.read_text()) | {"template": {"eye_level": 0.5, "eye_span": 0.2}}
+    weights.with_suffix(".json").write_text(json.dumps(changed))
+    read_back = WeightsRecognizer(source="weights", weights=weights, threshold=FmrThreshold(fmr=0.01))
+    _, _, copied_card = _prepared(read_back, compute, dataset, tmp_path / "two")
+    found = read_recognizer_card(copied_card)
+    assert (found.template, found.fitted.images) == (Template(0.5, 0.2), WORLD_TEMPLATE)
+    assert found.fitted.notes[0] == (
+        "Faces were moved from the data set's template (eye_level 0.44, eye_span 0.28) to the recognizer's "
+        "(eye_level 0.5, eye_span 0.2)."
+    )
+    assert "of each crop lies outside of the image and is black" in found.fitted.notes[1]
+
+
+def test_the_data_sets_report_tells_the_template(
+    short: TrainedRecognizer, compute: Compute, dataset: tuple[Path, Path], tmp_path: Path
+) -> None:
+    dataset[1].with_name("report.json").write_text(json.dumps({"crop": {"template": "arcface"}}))
+    _, _, card = _prepared(short, compute, dataset, tmp_path / "one")
+    assert read_recognizer_card(card).template == read_recognizer_card(card).fitted.images == "arcface"
+
+
+def test_the_threshold_plays_no_part_in_training(
+    short: TrainedRecognizer, compute: Compute, dataset: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other = short.model_copy(update={"threshold": ValueThreshold(value=0.4)})
+    digest = "0" * 64
+    from attribute_recovery.recognizer.prepare import _checkpoint_of
+
+    assert _checkpoint_of(tmp_path / "a.x", short, digest) == _checkpoint_of(tmp_path / "a.x", other, digest)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (
-            {"template": {"eye_level": 0.46, "eye_span": 0.315}},
-            "field template: found Template.*allowed is Template",
-        ),
         ({"weights_sha256": "0" * 64}, "found sha256"),
         ({"embedding_size": 5}, "tensor 'embedding.2.weight'"),
     ],
@@ -124,7 +173,7 @@ def test_weights_that_do_not_fit_are_refused_and_nothing_is_written(
 ) -> None:
     _, weights, card = _prepared(short, compute, dataset, tmp_path / "one")
     weights.with_suffix(".json").write_text(json.dumps(json.loads(card.read_text()) | change))
-    read_back = WeightsRecognizer(source="weights", weights=weights, target_fmr=0.01)
+    read_back = WeightsRecognizer(source="weights", weights=weights, threshold=FmrThreshold(fmr=0.01))
     with pytest.raises(ValueError, match=said):
         _prepared(read_back, compute, dataset, tmp_path / "two")
     assert not list((tmp_path / "two").iterdir())
@@ -133,7 +182,9 @@ def test_weights_that_do_not_fit_are_refused_and_nothing_is_written(
 def test_weights_without_a_card_beside_them_are_refused(
     compute: Compute, dataset: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    read_back = WeightsRecognizer(source="weights", weights=tmp_path / "none.safetensors", target_fmr=0.01)
+    read_back = WeightsRecognizer(
+        source="weights", weights=tmp_path / "none.safetensors", threshold=FmrThreshold(fmr=0.01)
+    )
     with pytest.raises(ValueError, match=r"none\.json: is missing; weights are only loaded with their card"):
         _prepared(read_back, compute, dataset, tmp_path / "one")
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from attribute_recovery.config import Compute, TrainedRecognizer
+from attribute_recovery.config import Compute
+from attribute_recovery.config_recognizers import TrainedRecognizer
 from attribute_recovery.recognizer import train as module
 from attribute_recovery.recognizer.networks import EmbeddingNetwork
 from attribute_recovery.recognizer.train import renew_statistics, train_recognizer

@@ -52,7 +52,7 @@ def test_the_default_plans_every_rule_once(clone):
 
 def test_two_recognizers_are_explained_side_by_side(clone):
     config = clone.write_config(
-        "two.yaml", "recognizers: {second: {source: weights, weights: a.safetensors, target_fmr: 0.1}}"
+        "two.yaml", "recognizers: {second: {source: weights, weights: a.safetensors, threshold: {fmr: 0.1}}}"
     )
     (clone.folder / "a.safetensors").touch()
     (clone.folder / "a.json").touch()
@@ -63,7 +63,7 @@ def test_two_recognizers_are_explained_side_by_side(clone):
 
 def test_a_recognizer_whose_file_is_missing_stops_the_run_before_any_job(clone):
     config = clone.write_config(
-        "two.yaml", "recognizers: {second: {source: weights, weights: a.safetensors, target_fmr: 0.1}}"
+        "two.yaml", "recognizers: {second: {source: weights, weights: a.safetensors, threshold: {fmr: 0.1}}}"
     )
     done = clone.call("snakemake", "--configfile", config, "--dry-run")
     assert done.returncode != 0

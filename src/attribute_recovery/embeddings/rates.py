@@ -1,6 +1,6 @@
 """How well a recognizer tells people apart: τ from the split `calibration`, rates on the split `test`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from attribute_recovery.config import RecognizerConfig
+from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
 from attribute_recovery.dataset.store import read_table, rows_of, write_json, write_table
+from attribute_recovery.embeddings.distance import (
+    compared_by_distance,
+    distances,
+    read_norms,
+    with_interval,
+)
 from attribute_recovery.embeddings.pairs import Embeddings, Pairs, genuine_pairs, impostor_pairs, nearest_rows
 from attribute_recovery.embeddings.store import read_embeddings
+from attribute_recovery.embeddings.threshold import Calibration, DecisionThreshold, fixed_threshold
+from attribute_recovery.recognizer.card import RecognizerCard, read_recognizer_card
 from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval, pair_rate_interval
-from attribute_recovery.statistics.rates import Threshold, det_curve, equal_error_rate, threshold_at_fmr
+from attribute_recovery.statistics.rates import det_curve, equal_error_rate
 
 CURVE_POINTS = 200
 
@@ -42,6 +50,7 @@ def measure_rates(
     *,
     table: Path,
     shards: Path,
+    card: Path,
     rates: Path,
     curve: Path,
     metrics: Path,
@@ -49,30 +58,41 @@ def measure_rates(
     """Fix the threshold and measure the rates; the entry of the stage.
 
     Args:
-        settings: of the recognizer; `target_fmr` is the false match rate that is asked for.
+        settings: of the recognizer; `threshold` says where τ comes from. That of another experiment is read
+            from its folder beside this one's: RESULTS/OTHER/RECOGNIZER/recognizer/threshold.json.
         seed: of the bootstrap, and of pairs where there are too many to compare all.
         n_boot: bootstrap replicates.
         table: images.parquet, read.
         shards: folder of embeddings, read.
-        rates: JSON of a `Threshold`, written.
+        card: of the recognizer, read.
+        rates: JSON of a `DecisionThreshold`, written, as
+            RESULTS/EXPERIMENT/RECOGNIZER/recognizer/threshold.json.
         curve: Parquet of the DET curve on `test`, columns fmr, fnmr, threshold, written.
         metrics: JSON of what is returned, written.
 
     Returns:
-        `tar_at_target_fmr` and `fmr_at_threshold` on `test` at the threshold from `calibration`, and
-        `rank_1`, each with "<key>_interval" [low, high] at 95 %, identities resampled; `target_fmr`,
-        `used_fmr` (the target, or the smallest that the calibration identities can bear), `threshold`, `eer`,
-        mean scores, counts of identities, images and pairs, `split`.
+        `tar_at_target_fmr` and `fmr_at_threshold` on `test` at τ, and `rank_1`, each with "<key>_interval"
+        [low, high] at 95 %, identities resampled; `threshold`, `threshold_kind`, `target_fmr` (None where
+        none was asked for), `used_fmr` (what may be claimed at τ) and `claimable_fmr`, see
+        `DecisionThreshold`; `eer`, mean scores, counts of identities, images and pairs, `split`; of the card
+        `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; and, where the card's score is
+        euclidean, `euclidean`, see `distance.compared_by_distance`.
 
     Raises:
-        ValueError: a split has fewer than 2 identities or nobody with two images, or an embedding is missing.
+        ValueError: a split has fewer than 2 identities or nobody with two images, an embedding is missing, or
+            the threshold cannot be fixed.
     """
-    images = read_table(table)
-    calibration = split_pairs(images, shards, "calibration", seed)
-    threshold = threshold_of(calibration, settings.target_fmr)
+    images, described = read_table(table), read_recognizer_card(card)
+    calibration = _calibration(images, shards, described, seed)
+    threshold = fixed_threshold(settings.threshold, calibration, other=_threshold_elsewhere(settings, rates))
     test = split_pairs(images, shards, "test", seed)
-    values = measured(test, threshold, seed=seed, n_boot=n_boot)
-    write_json(asdict(threshold), rates)
+    values = measured(test, threshold, seed=seed, n_boot=n_boot) | _of_card(described)
+    if described.score == "euclidean":
+        norms = read_norms(shards, images.iloc[rows_of(images, "test")])
+        values["euclidean"] = compared_by_distance(
+            test.genuine, test.impostor, norms, threshold, seed=seed, n_boot=n_boot
+        )
+    write_json(threshold.to_json(), rates)
     det = det_curve(test.genuine.scores, test.impostor.scores, CURVE_POINTS)
     write_table(pd.DataFrame({"fmr": det.fmr, "fnmr": det.fnmr, "threshold": det.thresholds}), curve)
     write_json(values, metrics)
@@ -107,28 +127,21 @@ def split_pairs(images: pd.DataFrame, shards: Path, split: str, seed: int) -> Sp
     return SplitPairs(embeddings, identities, genuine, impostor_pairs(embeddings, identities, seed=seed))
 
 
-def threshold_of(calibration: SplitPairs, target_fmr: float) -> Threshold:
-    """Where impostors of the split pass at most at the target rate, or at the smallest claimable one."""
-    pairs = calibration.impostor
-    people = calibration.n_identities
-    low, high = np.minimum(pairs.identity_a, pairs.identity_b), np.maximum(pairs.identity_a, pairs.identity_b)
-    compared = len(np.unique(low * people + high))
-    return threshold_at_fmr(pairs.scores, target_fmr, n_identities=people, n_identity_pairs=compared)
-
-
-def measured(test: SplitPairs, threshold: Threshold, *, seed: int, n_boot: int) -> dict[str, Any]:
+def measured(test: SplitPairs, threshold: DecisionThreshold, *, seed: int, n_boot: int) -> dict[str, Any]:
     """The metrics of `measure_rates`, from the pairs of the split `test`."""
     tar = _accepted(test.genuine, threshold.value, seed, n_boot)
     fmr = _accepted(test.impostor, threshold.value, seed, n_boot)
     rank_1 = _rank_1(test, seed, n_boot)
     return {
-        **_with_interval("tar_at_target_fmr", tar),
+        **with_interval("tar_at_target_fmr", tar),
         "target_fmr": threshold.requested_fmr,
         "used_fmr": threshold.fmr,
+        "claimable_fmr": threshold.claimable_fmr,
         "threshold": threshold.value,
-        **_with_interval("fmr_at_threshold", fmr),
+        "threshold_kind": threshold.kind,
+        **with_interval("fmr_at_threshold", fmr),
         "eer": equal_error_rate(test.genuine.scores, test.impostor.scores).rate,
-        **_with_interval("rank_1", rank_1),
+        **with_interval("rank_1", rank_1),
         "genuine_score_mean": float(test.genuine.scores.mean(dtype=np.float64)),
         "impostor_score_mean": float(test.impostor.scores.mean(dtype=np.float64)),
         "n_identities": test.n_identities,
@@ -156,7 +169,31 @@ def _rank_1(test: SplitPairs, seed: int, n_boot: int) -> Interval:
     return identity_mean_interval(hits[findable], codes[findable], n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
 
 
-def _with_interval(key: str, interval: Interval) -> dict[str, Any]:
-    """Estimate and ends; null instead of ends that are not defined."""
-    ends = [float(end) if np.isfinite(end) else None for end in (interval.low, interval.high)]
-    return {key: interval.estimate, f"{key}_interval": ends}
+def _calibration(images: pd.DataFrame, shards: Path, card: RecognizerCard, seed: int) -> Calibration:
+    """The pairs of the split `calibration`, and the lengths of its embeddings."""
+    split = split_pairs(images, shards, "calibration", seed)
+    norms = read_norms(shards, images.iloc[rows_of(images, "calibration")])
+    apart = distances(split.impostor, norms) if card.score == "euclidean" else None
+    return Calibration(
+        split.impostor, split.n_identities, apart, float(np.median(norms)), card.weights_sha256
+    )
+
+
+def _threshold_elsewhere(settings: RecognizerConfig, rates: Path) -> Path:
+    """Where the other experiment's threshold lies, seen from this one's; its own where none is named."""
+    if not isinstance(settings.threshold, ExperimentThreshold):
+        return rates
+    stage = rates.absolute().parent
+    return stage.parents[2] / settings.threshold.from_ / stage.parent.name / stage.name / rates.name
+
+
+def _of_card(card: RecognizerCard) -> dict[str, Any]:
+    """What the report says of a recognizer besides its rates."""
+    fitted = card.fitted
+    return {
+        "score": card.score,
+        "gradients": "own" if fitted is None else fitted.gradients,
+        "differentiable": fitted is None or fitted.gradients != "none",
+        "runs_user_code": fitted is not None and fitted.runs_user_code,
+        "notes": [] if fitted is None else list(fitted.notes),
+    }

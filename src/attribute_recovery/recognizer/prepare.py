@@ -1,7 +1,6 @@
-"""Where a recognizer comes from: trained on the split `recognizer`, or read back from weights and card."""
+"""Where a recognizer comes from: trained on the split `recognizer`, or brought."""
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +9,20 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from attribute_recovery.config import Compute, RecognizerConfig, TrainedRecognizer, WeightsRecognizer
+from attribute_recovery.config import Compute
+from attribute_recovery.config_recognizers import RecognizerConfig, TrainedRecognizer
 from attribute_recovery.dataset.store import open_array, read_images, read_table, rows_of
 from attribute_recovery.dataset.world.camera import EYE_LEVEL, EYE_SPAN
-from attribute_recovery.recognizer.card import (
-    RecognizerCard,
-    Template,
-    check_weights,
-    write_recognizer_card,
-)
-from attribute_recovery.recognizer.load import load_recognizer
+from attribute_recovery.recognizer.bring import bring
+from attribute_recovery.recognizer.card import Fitted, RecognizerCard, write_recognizer_card
+from attribute_recovery.recognizer.template import AnyTemplate, Template, read_images_template
 from attribute_recovery.recognizer.train import train_recognizer
 from attribute_recovery.tracking.digest import atomic_output, sha256_file
 from attribute_recovery.training.device import prepare_torch
 from attribute_recovery.training.weights import save_weights
 
-# The eyes' place in every image of the data set; the default world is the only source of images so far.
-DATASET_TEMPLATE = Template(EYE_LEVEL, EYE_SPAN)
+# The eyes' place in images of a data set whose report does not tell.
+WORLD_TEMPLATE = Template(EYE_LEVEL, EYE_SPAN)
 LICENCE = "MIT"
 
 
@@ -37,6 +33,7 @@ def prepare_recognizer(
     *,
     images: Path,
     table: Path,
+    report: Path,
     weights: Path,
     card: Path,
     checkpoint: Path,
@@ -49,25 +46,26 @@ def prepare_recognizer(
         compute: threads, device and precision of its training.
         images: bcolz array, uint8 (n, side, side, 3), read.
         table: images.parquet, read.
-        weights: safetensors file, written.
+        report: of the data set, read for where the eyes lie in its images.
+        weights: written; safetensors, or whatever format the card's architecture says.
         card: its card, written.
         checkpoint: where an interrupted training goes on from; gone afterwards.
 
     Returns:
-        Metrics: `source`, `name`, `embedding_size`, `parameters`, and of a training here its `images`,
-        `identities`, `steps` and `final_loss`.
+        Metrics: `source`, `name`, `embedding_size`, `parameters`; of a training here its `images`,
+        `identities`, `steps` and `final_loss`; of one that was brought what `bring.bring` says.
 
     Raises:
-        ValueError: the split `recognizer` cannot train one, or the weights, their card or the crop that the
-            card asks for do not fit.
+        ValueError: the split `recognizer` cannot train one, or weights, card and images do not fit each
+            other.
     """
     device = prepare_torch(compute)
-    if isinstance(settings, WeightsRecognizer):
-        return _copied(settings.weights, device, weights=weights, card=card)
+    images_template = read_images_template(report) or WORLD_TEMPLATE
+    if not isinstance(settings, TrainedRecognizer):
+        return bring(settings, device, images_template, images=images, weights=weights, card=card)
     rows = read_table(table)
-    return _trained(
-        settings, seed, compute, rows, images=images, weights=weights, card=card, checkpoint=checkpoint
-    )
+    files = {"images": images, "weights": weights, "card": card, "checkpoint": checkpoint}
+    return _trained(settings, seed, compute, rows, images_template, **files)
 
 
 def training_digest(rows: pd.DataFrame) -> str:
@@ -81,6 +79,7 @@ def _trained(
     seed: int,
     compute: Compute,
     table: pd.DataFrame,
+    images_template: AnyTemplate,
     *,
     images: Path,
     weights: Path,
@@ -99,7 +98,7 @@ def _trained(
     )
     with atomic_output(weights) as partial:
         save_weights(network, partial)
-    described = _card_of(settings, open_array(images).shape[1], digest, sha256_file(weights))
+    described = _card_of(settings, open_array(images).shape[1], images_template, digest, sha256_file(weights))
     write_recognizer_card(described, card)
     _remove_checkpoints(checkpoint)
     return {
@@ -112,34 +111,20 @@ def _trained(
     }
 
 
-def _copied(source: Path, device: torch.device, *, weights: Path, card: Path) -> dict[str, Any]:
-    source_card = source.with_suffix(".json")
-    recognizer = load_recognizer(source, source_card, device)  # refuses what would fail later
-    described = recognizer.card
-    if not np.allclose(_places(described.template), _places(DATASET_TEMPLATE), atol=1e-3):
-        raise ValueError(
-            f"{source_card}: field template: found {described.template}, "
-            f"allowed is {DATASET_TEMPLATE}, as the data set's images are cropped"
-        )
-    with atomic_output(weights) as partial:
-        shutil.copyfile(source, partial)
-    check_weights(described, weights)
-    write_recognizer_card(described, card)
-    return {"source": "weights", **_measures(described, recognizer.network)}
-
-
 def _labels(rows: pd.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
     identities, labels = np.unique(rows["identity"].to_numpy(str), return_inverse=True)
     return labels.astype(np.int64), identities
 
 
-def _card_of(settings: TrainedRecognizer, side: int, data_sha256: str, weights_sha256: str) -> RecognizerCard:
+def _card_of(
+    settings: TrainedRecognizer, side: int, template: AnyTemplate, data_sha256: str, weights_sha256: str
+) -> RecognizerCard:
     return RecognizerCard(
         name=f"residual network, additive margin, {side} px, {settings.embedding_size} dimensions",
         architecture="residual",
         channels=settings.channels,
         crop_size=side,
-        template=DATASET_TEMPLATE,
+        template=template,
         channel_order="RGB",
         value_range=(-1.0, 1.0),
         interpolation="bilinear",
@@ -149,6 +134,7 @@ def _card_of(settings: TrainedRecognizer, side: int, data_sha256: str, weights_s
         data_sha256=data_sha256,
         licence=LICENCE,
         weights_sha256=weights_sha256,
+        fitted=Fitted(template, "own", (), False, ""),
     )
 
 
@@ -157,13 +143,9 @@ def _measures(card: RecognizerCard, network: torch.nn.Module) -> dict[str, Any]:
     return {"name": card.name, "embedding_size": card.embedding_size, "parameters": parameters}
 
 
-def _places(template: Template) -> tuple[float, float]:
-    return template.eye_level, template.eye_span
-
-
 def _checkpoint_of(checkpoint: Path, settings: TrainedRecognizer, digest: str) -> Path:
     """A checkpoint of its own for each setting and data set, so that no run goes on from another's."""
-    trained = settings.model_dump_json(exclude={"target_fmr"})  # which plays no part in training
+    trained = settings.model_dump_json(exclude={"threshold"})  # which plays no part in training
     key = hashlib.sha256(f"{trained}\n{digest}".encode()).hexdigest()[:12]
     return checkpoint.with_name(f"{checkpoint.stem}-{key}{checkpoint.suffix}")
 

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from attribute_recovery.config import Compute, TrainedRecognizer
+from attribute_recovery.config import Compute
+from attribute_recovery.config_recognizers import TrainedRecognizer
 from attribute_recovery.recognizer.networks import AdditiveMarginHead, EmbeddingNetwork
 from attribute_recovery.training.augmentation import Augmentation, augmented
 from attribute_recovery.training.batches import batch_rows
