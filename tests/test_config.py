@@ -77,7 +77,11 @@ def test_sections_come_back_from_plain_values() -> None:
         ("experiment", "My Run", "experiment: found 'My Run', allowed is a name of ^[a-z0-9_]+$"),
         ("compute.device", "gpu", "compute.device: found 'gpu', allowed is 'auto', 'cpu' or 'cuda'"),
         ("compute", [1], "compute: found [1], allowed is a mapping of keys to values"),
-        ("dataset.source", "webface", "dataset.source: found 'webface', allowed is 'world' or 'folders' or 'ta"),
+        (
+            "dataset.source",
+            "webface",
+            "dataset.source: found 'webface', allowed is 'world' or 'folders' or 'ta",
+        ),
         ("dataset.world.image_size", 48, "dataset.world.image_size: found 48, allowed is 32, 64, 128 or 256"),
         (
             "dataset.world.identities.train",

@@ -45,7 +45,7 @@ class DetectorAlignment(Section):
 class GivenAlignment(Section):
     """Crops as they are: made square and resized."""
 
-    by: Literal["given"] = Field(description="as they are; where they don't look aligned the report says so")
+    by: Literal["given"] = Field(description="as they are (the report warns where they don't look aligned)")
     crop: Literal["centre", "stretch"] = Field(
         description="how an image that is not square becomes so: its middle, or all of it stretched"
     )
@@ -160,7 +160,7 @@ Actions = Annotated[dict[Fault | Literal["all"], Action], AfterValidator(_answer
 
 
 class BroughtFaces(Section):
-    """What is told of all faces that are brought."""
+    """What is told of all faces that are brought, whatever the source."""
 
     image_size: Size = Field(description="side of the stored crops in pixels")
     align: Alignment = Field(description="how faces are brought to their place")

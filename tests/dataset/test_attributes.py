@@ -99,9 +99,7 @@ def test_a_table_that_does_not_fit_is_refused() -> None:
 
 
 MISSING_ROWS = st.lists(
-    st.tuples(
-        st.floats(-40, 40, width=32) | st.just(float("nan")), st.integers(-1, 2), st.integers(-1, 1)
-    ),
+    st.tuples(st.floats(-40, 40, width=32) | st.just(float("nan")), st.integers(-1, 2), st.integers(-1, 1)),
     min_size=1,
     max_size=5,
 )

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from attribute_recovery.config import Compute, ConfigError, Dataset, load_config
+from attribute_recovery.config import Compute, ConfigError, WorldDataset, load_config
 from attribute_recovery.dataset import prepare
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import read_images, read_table
@@ -27,14 +27,14 @@ COMPUTE = Compute(threads=1, device="cpu", precision="float32")
 COUNTS = {"recognizer": 2, "train": 3, "calibration": 2, "test": 2}
 
 
-def dataset(**changes: Any) -> Dataset:
+def dataset(**changes: Any) -> WorldDataset:
     """The tiny config's data set with even fewer people, and keys of `world` replaced."""
     values = load_config(CONFIG / "tiny.yaml").dataset.model_dump(mode="json")
     values["world"] |= {"identities": COUNTS, "images_per_identity": COUNTS} | changes
-    return Dataset.model_validate(values)
+    return WorldDataset.model_validate(values)
 
 
-def with_marginal(name: str, marginal: dict[str, Any] | None) -> Dataset:
+def with_marginal(name: str, marginal: dict[str, Any] | None) -> WorldDataset:
     """The same with one attribute's marginal replaced, or taken away."""
     marginals = load_config(CONFIG / "tiny.yaml").dataset.model_dump(mode="json")["world"]["marginals"]
     marginals.pop(name, None)
@@ -169,7 +169,7 @@ def test_images_of_another_run_are_not_gone_on_with(tmp_path: Path, monkeypatch:
     assert names[0] != names[1]
 
 
-def people(settings: Dataset, seed: int) -> pd.DataFrame:
+def people(settings: WorldDataset, seed: int) -> pd.DataFrame:
     """Key columns and attributes, by image_id."""
     population = prepare.population_of(settings.world)
     keys, values = prepare.draw_people(population, settings.world, seed)

@@ -4,7 +4,7 @@ Light to import, since `check_faces` runs before any job.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ from attribute_recovery.config import Compute
 from attribute_recovery.config_faces import (
     BroughtFaces,
     DetectorAlignment,
-    Fault,
     FacesDataset,
+    Fault,
     GivenAlignment,
     SharesSplit,
 )
@@ -107,7 +107,7 @@ def prepare_faces(
             say fail, or nothing is left that can be split.
     """
     listing = list_source(settings)
-    say(f"{len(listing)} images listed, {len(set(listing.identities))} identities")
+    _say(f"{len(listing)} images listed, {len(set(listing.identities))} identities")
     faults = Faults(settings)
     with private_files(), _scratch(images) as scratch:
         crops = read_crops(listing, settings, compute.threads, scratch)
@@ -126,11 +126,11 @@ def prepare_faces(
             write_table(kept_pairs, pairs)
         write_json(found, report)
     for warning in found["warnings"]:
-        say(warning)
+        _say(warning)
     return found
 
 
-def say(sentence: str) -> None:
+def _say(sentence: str) -> None:
     """A line for the log."""
     print(f"dataset: {sentence}", file=sys.stderr, flush=True)
 
@@ -166,7 +166,7 @@ def _chosen_rows(listing: Listing, crops: Crops, faults: Faults) -> _Chosen:
         rows = rows[~lone.to_numpy(np.bool_)]
     if len({listing.identities[row] for row in rows}) < 2:
         raise ValueError(
-            f"dataset: of {len(listing)} images {len(rows)} can be used, needed are those of 2 identities or more"
+            f"dataset: of {len(listing)} images {len(rows)} can be used, at least 2 identities are needed"
             + "".join(f"; {warning}" for warning in faults.warnings())
         )
     return _Chosen(rows, instead)
@@ -326,6 +326,3 @@ def _alignment(crops: Crops, rows: Rows, settings: BroughtFaces) -> tuple[dict[s
     if several:
         warnings.append(f"{several} images have several faces: the largest and most central one is taken")
     return facts, warnings
-
-
-__all__: Sequence[str] = ("check_faces", "prepare_faces", "say")

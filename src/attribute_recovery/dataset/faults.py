@@ -54,7 +54,7 @@ class Faults:
         return action == "skip"
 
     def report(self) -> dict[str, Any]:
-        """By kind `count`, `action` and up to ten `examples`; kinds that were looked for and not found too."""
+        """By kind `count`, `action` and up to ten `examples`; kinds that were looked for in vain, too."""
         return {
             fault: {
                 "count": len(examples),

@@ -107,14 +107,10 @@ def _splits(root: Path, image_ids: list[str]) -> list[str]:
 
 
 def _labels(settings: CelebaDataset, image_ids: list[str]) -> pd.DataFrame:
-    wanted = (
-        [name for name in label_columns(settings) if label_name(name) in settings.attributes]
-        if (settings.attributes)
-        else []
-    )
-    if not wanted:
+    if not settings.attributes:
         return pd.DataFrame(index=range(len(image_ids)))
     table = _read(settings.path, ATTRIBUTES, tuple(label_columns(settings)), header=True)
+    wanted = [name for name in table if label_name(name) in settings.attributes]
     chosen = _rows(table, image_ids, settings.path, ATTRIBUTES)[wanted]
     return chosen.reset_index(drop=True).rename(columns=label_name).astype(object)
 

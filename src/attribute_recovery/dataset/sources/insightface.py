@@ -76,7 +76,8 @@ def _arrays(settings: InsightfaceDataset) -> Listing:
 
     def read(row: int) -> Pixels:
         with lock:
-            return _pixels(array[row : row + 1], folder, backwards=backwards)[0]
+            image: Pixels = _pixels(array[row : row + 1], folder, backwards=backwards)[0]
+        return image
 
     blocks = (array[start : start + BLOCK] for start in range(0, len(array), BLOCK))
     digests = [hashlib.sha256(image.tobytes()).digest() for block in blocks for image in block]
@@ -88,9 +89,8 @@ def _pixels(values: npt.NDArray[np.generic], folder: Path, *, backwards: bool) -
     numbers = values.astype(np.float64)
     if not np.abs(numbers).max(initial=0.0) <= 1.0 + 1e-3:
         raise ValueError(f"{folder}: found values beyond -1 and 1, expected pixels scaled to that range")
-    pixels = np.rint((numbers * 0.5 + 0.5) * 255).clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
-    result: Pixels = np.ascontiguousarray(pixels[..., ::-1] if backwards else pixels)
-    return result
+    pixels: Pixels = np.rint((numbers * 0.5 + 0.5) * 255).clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    return pixels[..., ::-1] if backwards else pixels
 
 
 def _list_of_pairs(path: Path, n_images: int) -> npt.NDArray[np.bool_]:

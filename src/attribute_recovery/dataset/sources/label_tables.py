@@ -7,7 +7,6 @@ Attribute Dataset for Face Images", IEEE TIFS 2021: `Filename`, `Identity`, and 
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from attribute_recovery.config_faces import BroughtFaces, LabelTable
@@ -40,7 +39,14 @@ def check_label_tables(settings: BroughtFaces) -> dict[str, str]:
             raise ConfigError(
                 f"{key}.key: found {table.key!r}, allowed are the columns of {table.path}: {', '.join(names)}"
             )
-        found |= {label_name(name): table.path.name for name in names if name != table.key}
+        own = {label_name(name): table.path.name for name in names if name != table.key}
+        twice = sorted(set(own) & set(found) & set(settings.attributes))
+        if twice:
+            raise ConfigError(
+                f"{key}.path: found the label {twice[0]} in {table.path.name} and in {found[twice[0]]}, "
+                "allowed is one place"
+            )
+        found |= own
     return found
 
 
@@ -82,12 +88,13 @@ def _joined(listing: Listing, table: LabelTable, settings: BroughtFaces) -> tupl
     if len(twice):
         raise ValueError(f"{table.path}: image {twice.iloc[0]!r} is there twice; allowed is one row an image")
     places = pd.Index(rows[table.key]).get_indexer(pd.Index(listing.image_ids))
+    if not len(rows):
+        raise ValueError(f"{table.path}: has no rows, expected one for each image")
     if not (places >= 0).any():
         raise ValueError(
             f"{table.path}: names none of the images: its column {table.key!r} has "
-            f"{rows[table.key].iloc[0]!r}, the images are called {listing.image_ids[0]!r}; allowed are paths relative to the faces"
-            if len(rows)
-            else f"{table.path}: has no rows, expected one for each image"
+            f"{rows[table.key].iloc[0]!r}, the images are called {listing.image_ids[0]!r}; allowed are paths "
+            "relative to the faces"
         )
     found = rows[columns].iloc[places].reset_index(drop=True)
     found.loc[places < 0] = None
@@ -105,4 +112,4 @@ def _from_maad(column: "pd.Series[str]", table: LabelTable) -> "pd.Series[str]":
         raise ValueError(
             f"{table.path}: column {column.name!r} holds {unknown[0]!r}, MAAD-Face has -1, 0 and 1"
         )
-    return column.map(MAAD).astype(object).replace({np.nan: None})
+    return pd.Series([MAAD.get(text) for text in column], column.index, dtype=object)

@@ -52,15 +52,14 @@ def read_text_table(path: Path, columns: list[str]) -> pd.DataFrame:
     if missing:
         found = ", ".join(column_names(path))
         raise ValueError(f"{path}: column {missing[0]!r} is missing; found {found}")
-    if path.suffix.lower() in PARQUET_ENDINGS:
-        table = pd.read_parquet(path, columns=columns)
-        texts = {name: table[name].astype(object).map(_text) for name in columns}
-    else:
-        try:
+    try:
+        if path.suffix.lower() in PARQUET_ENDINGS:
+            table = pd.read_parquet(path, columns=columns)
+        else:
             table = pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        except (ValueError, pd.errors.ParserError) as error:
-            raise ValueError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from error
-        texts = {name: table[name].astype(object).map(_text) for name in columns}
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path}: cannot be read as a table ({' '.join(str(error).split())})") from error
+    texts = {name: pd.Series([_text(value) for value in table[name]], dtype=object) for name in columns}
     return pd.DataFrame(texts, columns=columns, dtype=object)
 
 
