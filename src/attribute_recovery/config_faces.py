@@ -140,7 +140,7 @@ class LabelTable(Section):
     key: str = Field(description="column that names the image, relative to the faces; Filename in MAAD-Face")
 
 
-def _answered(actions: dict[str, Action]) -> dict[str, Action]:
+def _answered(actions: "dict[_Named, Action]") -> "dict[_Named, Action]":
     """The actions, if there is one for every fault.
 
     Raises:
@@ -156,7 +156,10 @@ def _answered(actions: dict[str, Action]) -> dict[str, Action]:
     return actions
 
 
-Actions = Annotated[dict[Fault | Literal["all"], Action], AfterValidator(_answered)]
+_Named = Literal[
+    "all", "unreadable", "no_face", "small", "duplicate", "one_image", "constant_label", "unknown_label"
+]
+Actions = Annotated[dict[_Named, Action], AfterValidator(_answered)]
 
 
 class BroughtFaces(Section):

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, read_schema, write_schema
@@ -36,6 +36,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(rows=ROWS)
 def test_values_come_back_from_matrix_and_table(rows: list[tuple[float, int, int]]) -> None:
     values = columns(rows)
@@ -105,6 +106,7 @@ MISSING_ROWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(rows=MISSING_ROWS)
 def test_missing_values_stay_missing_in_matrix_table_and_file(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, int, int]]

@@ -17,8 +17,9 @@ import torch
 from attribute_recovery.config import Compute, ConfigError, WorldDataset, load_config
 from attribute_recovery.dataset import prepare
 from attribute_recovery.dataset.attributes import read_schema
-from attribute_recovery.dataset.store import read_images, read_table
+from attribute_recovery.dataset.store import read_images, read_parquet, read_table
 from attribute_recovery.dataset.world import renderer as world_renderer
+from attribute_recovery.dataset.world.camera import EYE_LEVEL, EYE_SPAN
 from attribute_recovery.dataset.world.renderer import Renderer
 from attribute_recovery.dataset.world.schema import SCHEMA
 
@@ -49,6 +50,7 @@ def files(folder: Path) -> dict[str, Path]:
         "attributes": folder / "attributes.json",
         "report": folder / "report.json",
         "cache": folder / "cache",
+        "pairs": folder / "pairs.parquet",
     }
 
 
@@ -107,6 +109,8 @@ def test_the_report_says_what_the_table_holds(made: tuple[Path, dict[str, Any]])
     table = read_table(files(folder)["table"])
     assert json.loads(files(folder)["report"].read_text()) == found
     assert found["renderer"] == "plain"
+    assert found["crop"] == {"template": "world", "eye_level": EYE_LEVEL, "eye_span": EYE_SPAN}
+    assert len(read_parquet(files(folder)["pairs"])) == 0
     assert found["splits"]["train"] == {"identities": 3, "images": 9}
     train = table[table["split"] == "train"]
     yaw = found["attributes"]["yaw"]["splits"]["train"]

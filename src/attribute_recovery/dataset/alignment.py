@@ -102,7 +102,7 @@ def warp(pixels: Pixels, matrix: Floats, side: int) -> Pixels:
     """
     forward, shift = matrix[:, :2], matrix[:, 2]
     scale = math.sqrt(abs(np.linalg.det(forward)))
-    finer = max(1, min(math.ceil(1 / scale - 1e-9), MOST_SAMPLES // side))
+    finer = max(1, min(math.ceil(1 / scale - 1e-3), MOST_SAMPLES // side))
     inverse = np.linalg.inv(forward)
     # Pillow counts from pixels' corners: output pixel X of the fine grid is the place (X + 0.5) / finer.
     start = -inverse @ (shift + 0.5) + 0.5

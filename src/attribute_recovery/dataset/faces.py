@@ -182,14 +182,18 @@ def _without_copies(
             "image_id": [listing.image_ids[row] for row in rows],
             "identity": [listing.identities[row] for row in rows],
             "digest": [crops.digests[row] for row in rows],
-        }
+        },
+        dtype=object,
     )
     group = table.groupby("digest")
     clash = group["identity"].transform("nunique") > 1
     first = group["image_id"].transform("first")
     copy = table["digest"].duplicated() | clash
-    texts = table["image_id"] + ": as " + first + clash.map({True: ", of somebody else", False: ""})
-    if not faults.note("duplicate", texts[copy].tolist()):
+    texts = [
+        f"{name}: as {other}{', of somebody else' if strange else ''}"
+        for name, other, strange in zip(table["image_id"][copy], first[copy], clash[copy], strict=True)
+    ]
+    if not faults.note("duplicate", texts):
         return rows, {}
     stays = copy & ~clash
     instead = dict(zip(table["image_id"][stays], first[stays], strict=True))

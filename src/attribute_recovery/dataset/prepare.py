@@ -65,22 +65,13 @@ def prepare_dataset(
         ConfigError: the population does not fit the attributes of the world.
         ValueError: see `render_world` and `faces.prepare_faces`.
     """
-    if isinstance(settings, WorldDataset):
-        if pairs is not None:
-            write_table(no_pairs(), pairs)
-        return render_world(
-            settings,
-            seed,
-            compute,
-            images=images,
-            table=table,
-            attributes=attributes,
-            report=report,
-            cache=cache,
-        )
-    return prepare_faces(
-        settings, seed, compute, images=images, table=table, attributes=attributes, report=report, pairs=pairs
-    )
+    written = {"images": images, "table": table, "attributes": attributes, "report": report}
+    if not isinstance(settings, WorldDataset):
+        return prepare_faces(settings, seed, compute, **written, pairs=pairs)
+    found = render_world(settings, seed, compute, **written, cache=cache)
+    if pairs is not None:
+        write_table(no_pairs(), pairs)
+    return found
 
 
 def check_dataset(settings: DatasetConfig, path: Path) -> None:

@@ -98,3 +98,31 @@ def test_attributes_of_celeba_are_known_before_any_job(settings_of: Settings, tm
     with pytest.raises(ConfigError, match=r"^dataset\.attributes\.hat: .*; allowed are bald, smiling$"):
         choose.check_source(settings_of("celeba", tmp_path, attributes={"hat": BINARY}))
     choose.check_source(settings_of("celeba", tmp_path, attributes={"bald": BINARY}))
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "names"),
+    [
+        ("folders", {}, []),
+        ("table", {}, ["root"]),
+        (
+            "celeba",
+            {"align": {"by": "landmarks"}},
+            ["identity_CelebA.txt", "list_landmarks_align_celeba.txt"],
+        ),
+        ("lfw", {}, []),
+        ("lfw", {"pairs": "pairs.txt"}, ["pairs.txt"]),
+        ("insightface", {}, ["lfw_list.npy"]),
+        ("insightface", {"form": "rec"}, ["lfw.rec", "lfw.idx"]),
+    ],
+)
+def test_files_that_a_source_is_read_from_are_known(
+    settings_of: Settings, source: str, changes: dict[str, Any], names: list[str]
+) -> None:
+    labels = [{"path": "mine/l.csv", "format": "table", "key": "id"}]
+    found = choose.source_files(settings_of(source, Path("root"), labels=labels, **changes))
+    assert [path.name for path in found] == [*names, "l.csv"]
+    align = {"by": "detector", "detector": "yunet", "weights": "d.onnx", "confidence": 0.5}
+    if "align" not in changes:
+        found = choose.source_files(settings_of(source, Path("root"), align=align, **changes))
+        assert [path.name for path in found] == [*names, "d.onnx"]

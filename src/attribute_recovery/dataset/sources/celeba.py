@@ -38,7 +38,7 @@ def check_celeba(settings: CelebaDataset) -> None:
     """
     require_folder(settings.path, "dataset.path", "the folder of CelebA")
     for name in needed_files(settings):
-        if not _place(settings.path, name).exists():
+        if not place_of(settings.path, name).exists():
             raise ConfigError(
                 f"dataset.path: found no {name} in {settings.path}, allowed is a folder that has it, or has "
                 "it in Anno, Eval or Img"
@@ -61,7 +61,7 @@ def needed_files(settings: CelebaDataset) -> list[str]:
 
 def label_columns(settings: CelebaDataset) -> list[str]:
     """Names of the attributes, from the second line of their file."""
-    with _place(settings.path, ATTRIBUTES).open(encoding="utf-8") as file:
+    with place_of(settings.path, ATTRIBUTES).open(encoding="utf-8") as file:
         file.readline()
         return file.readline().split()
 
@@ -76,7 +76,7 @@ def list_celeba(settings: CelebaDataset) -> Listing:
     people = _read(root, IDENTITIES, ("identity",), header=False)
     image_ids = sorted(people.index)
     names = people.loc[image_ids, "identity"].tolist()
-    folder = _place(root, IMAGE_FOLDERS[settings.images])
+    folder = place_of(root, IMAGE_FOLDERS[settings.images])
     wild, landmarks = settings.images == "wild", settings.align.by == "landmarks"
     points = None
     if landmarks:
@@ -93,7 +93,8 @@ def list_celeba(settings: CelebaDataset) -> Listing:
     )
 
 
-def _place(root: Path, name: str) -> Path:
+def place_of(root: Path, name: str) -> Path:
+    """Where a file or folder of CelebA lies: in the root, or in one of the folders that it is downloaded in."""
     places = [root / name, *(root / folder / name for folder in ("Anno", "Eval", "Img"))]
     return next((place for place in places if place.exists()), places[0])
 
@@ -102,7 +103,9 @@ def _splits(root: Path, image_ids: list[str]) -> list[str]:
     numbers = _rows(_read(root, PARTITION, ("partition",), header=False), image_ids, root, PARTITION)
     unknown = sorted(set(numbers["partition"]) - set(PARTITIONS))
     if unknown:
-        raise ValueError(f"{_place(root, PARTITION)}: found partition {unknown[0]!r}, allowed are 0, 1 and 2")
+        raise ValueError(
+            f"{place_of(root, PARTITION)}: found partition {unknown[0]!r}, allowed are 0, 1 and 2"
+        )
     return numbers["partition"].map(PARTITIONS).tolist()
 
 
@@ -110,7 +113,7 @@ def _labels(settings: CelebaDataset, image_ids: list[str]) -> pd.DataFrame:
     if not settings.attributes:
         return pd.DataFrame(index=range(len(image_ids)))
     table = _read(settings.path, ATTRIBUTES, tuple(label_columns(settings)), header=True)
-    wanted = [name for name in table if label_name(name) in settings.attributes]
+    wanted = [name for name in label_columns(settings) if label_name(name) in settings.attributes]
     chosen = _rows(table, image_ids, settings.path, ATTRIBUTES)[wanted]
     return chosen.reset_index(drop=True).rename(columns=label_name).astype(object)
 
@@ -120,12 +123,12 @@ def _numbers(root: Path, name: str, columns: tuple[str, ...], image_ids: list[st
     try:
         return table.to_numpy(str).astype(np.float64)
     except ValueError as error:
-        raise ValueError(f"{_place(root, name)}: found what is not a number ({error})") from error
+        raise ValueError(f"{place_of(root, name)}: found what is not a number ({error})") from error
 
 
 def _read(root: Path, name: str, columns: tuple[str, ...], *, header: bool) -> pd.DataFrame:
     """A published text file by image: a line each; before them, with a header, their number and the names."""
-    path = _place(root, name)
+    path = place_of(root, name)
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -158,7 +161,7 @@ def _rows(table: pd.DataFrame, image_ids: list[str], root: Path, name: str) -> p
     if (places < 0).any():
         missing = image_ids[int(np.flatnonzero(places < 0)[0])]
         raise ValueError(
-            f"{_place(root, name)}: has nothing for image {missing!r}, which {IDENTITIES} names; allowed are "
+            f"{place_of(root, name)}: has nothing for image {missing!r}, which {IDENTITIES} names; allowed are "
             "files that belong together"
         )
     return table.iloc[places]

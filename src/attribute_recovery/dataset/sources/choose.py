@@ -1,10 +1,14 @@
 """From the settings of brought faces to the module that reads them."""
 
+from pathlib import Path
+
 from attribute_recovery.config_faces import (
     BroughtFaces,
     CelebaDataset,
+    DetectorAlignment,
     FacesDataset,
     FoldersDataset,
+    InsightfaceDataset,
     LfwDataset,
     TableDataset,
 )
@@ -55,6 +59,26 @@ def list_source(settings: FacesDataset) -> Listing:
     else:
         listing = insightface.list_insightface(settings)
     return with_label_tables(listing, settings)
+
+
+def source_files(settings: FacesDataset) -> list[Path]:
+    """The files that a source is read from, images and folders of images left out; light, reads none.
+
+    For a workflow engine, so that a changed table of labels, list of pairs or detector is noticed.
+    """
+    found: list[Path] = []
+    if isinstance(settings, TableDataset):
+        found.append(settings.path)
+    elif isinstance(settings, CelebaDataset):
+        names = [name for name in celeba.needed_files(settings) if name.endswith(".txt")]
+        found += [celeba.place_of(settings.path, name) for name in names]
+    elif isinstance(settings, LfwDataset) and settings.pairs is not None:
+        found.append(settings.pairs)
+    elif isinstance(settings, InsightfaceDataset):
+        found += insightface.set_files(settings)
+    if isinstance(settings.align, DetectorAlignment):
+        found.append(settings.align.weights)
+    return found + [labels.path for labels in settings.labels]
 
 
 def _require_what_only_some_have(settings: FacesDataset) -> None:

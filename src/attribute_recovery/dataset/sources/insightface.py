@@ -35,10 +35,15 @@ def check_insightface(settings: InsightfaceDataset) -> None:
         require_folder(
             settings.path / settings.name, "dataset.name", "a set with a bcolz folder of that name"
         )
-    for ending in {"arrays": ("_list.npy",), "bin": (".bin",), "rec": (".rec", ".idx")}[settings.form]:
-        require_file(
-            settings.path / f"{settings.name}{ending}", "dataset.name", f"a set with a file NAME{ending}"
-        )
+    for file in set_files(settings):
+        ending = file.name.removeprefix(settings.name)
+        require_file(file, "dataset.name", f"a set with a file NAME{ending}")
+
+
+def set_files(settings: InsightfaceDataset) -> list[Path]:
+    """The files of the set, a bcolz folder left out."""
+    endings = {"arrays": ("_list.npy",), "bin": (".bin",), "rec": (".rec", ".idx")}[settings.form]
+    return [settings.path / f"{settings.name}{ending}" for ending in endings]
 
 
 def list_insightface(settings: InsightfaceDataset) -> Listing:
@@ -50,14 +55,14 @@ def list_insightface(settings: InsightfaceDataset) -> Listing:
     if settings.form == "rec":
         return _records(settings)
     if settings.form == "bin":
-        images, same = read_pair_file(settings.path / f"{settings.name}.bin")
+        images, same = read_pair_file(*set_files(settings))
         digests = [hashlib.sha256(image).digest() for image in images]
         return _pairs(settings, np.array(same), digests, images.__getitem__)
     return _arrays(settings)
 
 
 def _records(settings: InsightfaceDataset) -> Listing:
-    file = RecordFile(*(settings.path / f"{settings.name}{ending}" for ending in (".rec", ".idx")))
+    file = RecordFile(*set_files(settings))
     keys = file.image_keys()
     if not keys:
         raise ValueError(f"{file.path}: found no images, expected records of images")
@@ -71,7 +76,7 @@ def _arrays(settings: InsightfaceDataset) -> Listing:
     array = open_array(folder)
     if array.ndim != 4 or array.shape[1] != 3 or array.dtype.kind != "f":
         raise ValueError(f"{folder}: found {array.dtype} {array.shape}, expected floats (n, 3, h, w)")
-    same = _list_of_pairs(settings.path / f"{settings.name}_list.npy", len(array))
+    same = _list_of_pairs(*set_files(settings), len(array))
     lock, backwards = threading.Lock(), settings.channel_order == "BGR"
 
     def read(row: int) -> Pixels:
