@@ -94,7 +94,7 @@ def list_celeba(settings: CelebaDataset) -> Listing:
 
 
 def place_of(root: Path, name: str) -> Path:
-    """Where a file or folder of CelebA lies: in the root, or in one of the folders that it is downloaded in."""
+    """Where a file or folder of CelebA lies: in the root, or in a folder that it is downloaded in."""
     places = [root / name, *(root / folder / name for folder in ("Anno", "Eval", "Img"))]
     return next((place for place in places if place.exists()), places[0])
 
@@ -161,7 +161,7 @@ def _rows(table: pd.DataFrame, image_ids: list[str], root: Path, name: str) -> p
     if (places < 0).any():
         missing = image_ids[int(np.flatnonzero(places < 0)[0])]
         raise ValueError(
-            f"{place_of(root, name)}: has nothing for image {missing!r}, which {IDENTITIES} names; allowed are "
-            "files that belong together"
+            f"{place_of(root, name)}: has nothing for image {missing!r}, which {IDENTITIES} names; allowed "
+            "are files that belong together"
         )
     return table.iloc[places]

@@ -55,7 +55,7 @@ def list_insightface(settings: InsightfaceDataset) -> Listing:
     if settings.form == "rec":
         return _records(settings)
     if settings.form == "bin":
-        images, same = read_pair_file(*set_files(settings))
+        images, same = read_pair_file(set_files(settings)[0])
         digests = [hashlib.sha256(image).digest() for image in images]
         return _pairs(settings, np.array(same), digests, images.__getitem__)
     return _arrays(settings)
@@ -76,7 +76,7 @@ def _arrays(settings: InsightfaceDataset) -> Listing:
     array = open_array(folder)
     if array.ndim != 4 or array.shape[1] != 3 or array.dtype.kind != "f":
         raise ValueError(f"{folder}: found {array.dtype} {array.shape}, expected floats (n, 3, h, w)")
-    same = _list_of_pairs(*set_files(settings), len(array))
+    same = _list_of_pairs(set_files(settings)[0], len(array))
     lock, backwards = threading.Lock(), settings.channel_order == "BGR"
 
     def read(row: int) -> Pixels:
