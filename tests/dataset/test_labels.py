@@ -67,7 +67,9 @@ def test_declarations_become_attributes(settings_of: Settings) -> None:
     )
     texts = {"age": ["10", "20", None, "60"], "hair": ["1"] * 4, "smile": ["1"] * 4, "unused": ["1"] * 4}
     columns = labels.parse_labels(pd.DataFrame(texts, dtype=object), settings).columns
-    schema = labels.declared_attributes(columns.drop(columns="unused"), settings, "labels.csv")
+    schema = labels.declared_attributes(
+        columns.drop(columns="unused"), settings, dict.fromkeys(columns, "labels.csv")
+    )
     told: dict[str, Any] = {"source": "labels.csv"}
     dose = float(np.std([10, 20, 60]))
     assert schema == AttributeSchema(

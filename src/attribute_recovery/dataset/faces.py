@@ -231,7 +231,7 @@ def _labelled(
     constant = constant_labels(parsed.columns)
     faults.note("constant_label", constant)
     used = parsed.columns.drop(columns=constant)
-    schema = declared_attributes(used, settings, listing.label_source)
+    schema = declared_attributes(used, settings, listing.label_sources)
     facts = {
         f"attribute.{attribute.name}": used[attribute.name].astype(
             "str" if attribute.is_discrete else np.float32
@@ -246,10 +246,11 @@ def _kept_pairs(listing: Listing, chosen: _Chosen) -> tuple[pd.DataFrame, dict[s
     if listing.pairs is None:
         return no_pairs(), {}
     names = {listing.image_ids[row] for row in chosen.rows}
-    moved = listing.pairs.assign(
-        first=listing.pairs["first"].replace(chosen.instead),
-        second=listing.pairs["second"].replace(chosen.instead),
-    )
+    instead = {
+        column: [chosen.instead.get(name, name) for name in listing.pairs[column]]
+        for column in ("first", "second")
+    }
+    moved = listing.pairs.assign(**instead)
     kept = moved[moved["first"].isin(names) & moved["second"].isin(names)].reset_index(drop=True)
     facts = {
         "pairs": len(kept),

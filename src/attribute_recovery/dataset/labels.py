@@ -1,5 +1,6 @@
 """From columns of texts that users bring to declared attributes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,20 +69,23 @@ def parse_labels(labels: pd.DataFrame, settings: BroughtFaces) -> ParsedLabels:
     return ParsedLabels(pd.DataFrame(columns, index=range(len(labels))), unknown)
 
 
-def declared_attributes(columns: pd.DataFrame, settings: BroughtFaces, source: str) -> AttributeSchema:
+def declared_attributes(
+    columns: pd.DataFrame, settings: BroughtFaces, sources: Mapping[str, str]
+) -> AttributeSchema:
     """The attributes of `attributes.json`; the dose of a continuous one is its population standard deviation.
 
     Args:
         columns: Of `ParsedLabels`, those attributes that are used.
         settings: Declares them.
-        source: Where their values come from.
+        sources: The file that each comes from.
 
     Returns:
         The schema.
     """
     return AttributeSchema(
         tuple(
-            _attribute(str(name), settings.attributes[str(name)], columns[name], source) for name in columns
+            _attribute(str(name), settings.attributes[str(name)], columns[name], sources[str(name)])
+            for name in columns
         )
     )
 

@@ -24,9 +24,8 @@ def listing(names: list[str], labels: pd.DataFrame | None = None) -> Listing:
     """Images by name that nobody reads."""
     people = [name.split("/")[0] for name in names]
     labels = pd.DataFrame() if labels is None else labels
-    return Listing(
-        names, people, lambda row: b"", labels=labels, label_source="own.csv" if len(labels) else ""
-    )
+    sources = dict.fromkeys(labels, "own.csv")
+    return Listing(names, people, lambda row: b"", labels=labels, label_sources=sources)
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def test_maad_face_is_joined_with_0_as_missing_and_minus_1_as_off(settings: Call
     names = ["n000002/0002_01.jpg", "n000002/0003_01.jpg", "n000009/0001_01.jpg"]
     found = label_tables.with_label_tables(listing(names), chosen)
     assert found.labels.to_dict("list") == {"young": ["0", None, "1"], "wearing_hat": ["1", None, None]}
-    assert found.label_source == "maad.csv"
+    assert found.label_sources == {"young": "maad.csv", "wearing_hat": "maad.csv"}
     assert list(found.remarks) == [
         "maad.csv has no labels for 1 images",
         "maad.csv has labels for 1 images that are not among these",
@@ -65,14 +64,14 @@ def test_several_tables_and_own_labels_stand_side_by_side(settings: Callable[...
     own = pd.DataFrame({"own": ["1", None]}, dtype=object)
     found = label_tables.with_label_tables(listing(["a/1.png", "a/2.png"], own), chosen)
     assert found.labels.to_dict("list") == {"own": ["1", None], "hat": ["0", "1"], "smile": [None, "yes"]}
-    assert found.label_source == "own.csv, a.csv, b.csv"
+    assert found.label_sources == {"own": "own.csv", "hat": "a.csv", "smile": "b.csv"}
     assert list(found.remarks) == []
 
 
 def test_without_tables_nothing_changes(settings: Callable[..., Any]) -> None:
     found = label_tables.with_label_tables(listing(["a/1.png"]), settings([]))
     assert list(found.labels) == [] and len(found.labels) == 1
-    assert found.label_source == ""
+    assert found.label_sources == {}
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_rows_are_images_by_path(written: Callable[..., Any], tmp_path: Path, na
     assert list(found.splits or ()) == ["train", "train", "test"]
     assert list(found.labels) == ["big_nose"]
     assert found.labels["big_nose"].isna().tolist() == [False, True, False]
-    assert found.label_source == name
+    assert found.label_sources == {"big_nose": name}
     assert table.label_columns(settings) == ["Big Nose", "other"]
     (tmp_path / "root" / "a").mkdir()
     (tmp_path / "root" / "a" / "2.png").write_bytes(b"image")

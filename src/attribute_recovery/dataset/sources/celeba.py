@@ -77,6 +77,7 @@ def list_celeba(settings: CelebaDataset) -> Listing:
     image_ids = sorted(people.index)
     names = people.loc[image_ids, "identity"].tolist()
     folder = place_of(root, IMAGE_FOLDERS[settings.images])
+    labels = _labels(settings, image_ids)
     wild, landmarks = settings.images == "wild", settings.align.by == "landmarks"
     points = None
     if landmarks:
@@ -86,10 +87,10 @@ def list_celeba(settings: CelebaDataset) -> Listing:
         names,
         reader_of_files(folder, image_ids),
         splits=_splits(root, image_ids) if settings.splits.by == "source" else None,
-        labels=_labels(settings, image_ids),
+        labels=labels,
         landmarks=points,
         boxes=_numbers(root, BOXES, BOX_COLUMNS, image_ids) if wild and not landmarks else None,
-        label_source=ATTRIBUTES,
+        label_sources=dict.fromkeys(labels, ATTRIBUTES),
     )
 
 

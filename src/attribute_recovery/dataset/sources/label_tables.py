@@ -62,7 +62,7 @@ def with_label_tables(listing: Listing, settings: BroughtFaces) -> Listing:
     labels, remarks = listing.labels, list(listing.remarks)
     if labels.empty:
         labels = pd.DataFrame(index=range(len(listing)))
-    sources = [listing.label_source] if len(labels.columns) else []
+    sources = dict(listing.label_sources)
     for table in settings.labels:
         found, remark = _joined(listing, table, settings)
         twice = [name for name in found if name in labels]
@@ -71,9 +71,9 @@ def with_label_tables(listing: Listing, settings: BroughtFaces) -> Listing:
                 f"{table.path}: label {twice[0]!r} is in another table too; allowed is one place"
             )
         labels = pd.concat([labels, found], axis=1)
-        sources.append(table.path.name)
+        sources |= dict.fromkeys(found, table.path.name)
         remarks += remark
-    return replace(listing, labels=labels, remarks=remarks, label_source=", ".join(sources))
+    return replace(listing, labels=labels, remarks=remarks, label_sources=sources)
 
 
 def _joined(listing: Listing, table: LabelTable, settings: BroughtFaces) -> tuple[pd.DataFrame, list[str]]:

@@ -1,6 +1,6 @@
 """What every source of faces gives: records that are listed at once and read one by one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Listing:
             where a face has none. None where the source has no landmarks.
         boxes: (n, 4) float64, x, y, width and height of the face in pixels, NaN where it has none, or None.
         pairs: standard pairs, columns fold (int), first and second (image_ids) and genuine (bool); or None.
-        label_source: what the labels come from, in a word.
+        label_sources: the file that each label comes from.
         remarks: what to know of the source, sentences without their full stop.
         ignored: files below the root that are no images.
     """
@@ -58,7 +58,7 @@ class Listing:
     landmarks: Points | None = None
     boxes: Points | None = None
     pairs: pd.DataFrame | None = None
-    label_source: str = ""
+    label_sources: Mapping[str, str] = field(default_factory=dict)
     remarks: Sequence[str] = ()
     ignored: int = 0
 

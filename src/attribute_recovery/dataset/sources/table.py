@@ -85,7 +85,7 @@ def list_table(settings: TableDataset) -> Listing:
         splits=rows[split[0]].tolist() if split else None,
         labels=rows[labels].rename(columns=label_name),
         landmarks=_points(rows[places], settings) if places else None,
-        label_source=path.name,
+        label_sources=dict.fromkeys(map(label_name, labels), path.name),
     )
 
 
