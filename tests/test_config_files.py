@@ -46,6 +46,18 @@ def written(folder: Path, **files: str) -> Path:
             "recognizers: {a: {source: train, size: 2}, b: {source: x}}",
             {"recognizers": {"a": {"source": "train", "channels": [1], "size": 2}, "b": {"source": "x"}}},
         ),
+        (
+            "dataset: {source: world, world: {image_size: 64}}",
+            "dataset: {source: folders, path: faces}",
+            {"dataset": {"source": "folders", "path": "faces"}},
+        ),
+        (
+            "dataset: {source: folders, path: faces, align: {by: given, crop: centre}}",
+            "dataset: {path: mine, align: {crop: stretch}}",
+            {"dataset": {"source": "folders", "path": "mine", "align": {"by": "given", "crop": "stretch"}}},
+        ),
+        ("a: {b: {by: given, crop: 1}}", "a: {b: {by: landmarks}}", {"a": {"b": {"by": "landmarks"}}}),
+        ("a: {b: {kind: x, n: 1}}", "a: {b: {kind: y}}", {"a": {"b": {"kind": "y"}}}),
         ("generator: {source: x, n: 1}", "generator: {source: y}", {"generator": {"source": "y", "n": 1}}),
     ],
 )

@@ -101,6 +101,9 @@ def test_the_page_has_a_line_for_every_key_with_its_value() -> None:
     assert "| `recognizers.<name>.trusted` | `true` |  |" in page
     assert "| `recognizers.<name>.weights` | path |  |" in page
     assert "| `tracking.uri` | text or null |  |" in page
+    assert "| `dataset.align.by` | `landmarks`, `detector`, `given` |  |" in page  # kinds told apart by a key
+    assert page.count("| `dataset.image_size` |") == 1  # what kinds have in common is told once
+    assert "| `dataset.source` | `celeba` |  |" in page  # and has no value where the default is of another
     assert "| `counterfactuals.quantile_range` | two of number, ≥ 0, ≤ 1 | `[0.01, 0.99]` |" in page
     assert all(
         f"## {name}" in page

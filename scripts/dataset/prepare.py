@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from attribute_recovery.config import Compute, Dataset
+from pydantic import TypeAdapter
+
+from attribute_recovery.config import Compute, DatasetConfig
 from attribute_recovery.tracking.scripts import data_paths, flat_metrics, recorded_script
 
 if __name__ == "__main__":
@@ -10,7 +12,7 @@ if __name__ == "__main__":
         from attribute_recovery.dataset.prepare import prepare_dataset
 
         metrics = prepare_dataset(
-            Dataset.model_validate(snakemake.params.settings),
+            TypeAdapter(DatasetConfig).validate_python(snakemake.params.settings),
             snakemake.params.seed,
             Compute.model_validate(snakemake.params.compute),
             **data_paths(snakemake),

@@ -12,6 +12,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from attribute_recovery.config_faces import (
+    CelebaDataset,
+    FoldersDataset,
+    InsightfaceDataset,
+    LfwDataset,
+    SharesSplit,
+    TableDataset,
+)
 from attribute_recovery.config_files import ConfigError, read_overlaid, sentence
 from attribute_recovery.config_marginals import (
     MarginalConfig,
@@ -75,11 +83,22 @@ class World(Section):
     correlations: list[Correlation] = Field(description="pairs that are not independent")
 
 
-class Dataset(Section):
-    """Which images are used."""
+class WorldDataset(Section):
+    """The default world, rendered."""
 
-    source: Literal["world"] = Field(description="the default world; other sources are not built yet")
+    source: Literal["world"] = Field(description="the default world")
     world: World = Field(description="the default world's settings")
+
+    @property
+    def image_size(self) -> int:
+        """Side of the crops in pixels."""
+        return self.world.image_size
+
+
+DatasetConfig = Annotated[
+    WorldDataset | FoldersDataset | TableDataset | CelebaDataset | LfwDataset | InsightfaceDataset,
+    Field(discriminator="source"),
+]
 
 
 class GeneratorNetwork(Section):
@@ -262,7 +281,7 @@ class Config(Section):
         description="every random number of the experiment comes from it"
     )
     compute: Compute = Field(description="threads, device, precision")
-    dataset: Dataset = Field(description="images, identities, attributes")
+    dataset: DatasetConfig = Field(description="images, identities, attributes")
     generator: GeneratorSection = Field(description="G and E")
     attributes: AttributesSection = Field(description="heads and editor")
     recognizers: dict[Name, RecognizerConfig] = Field(
@@ -278,17 +297,17 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _trained_recognizers_have_identities(self) -> Self:
-        trains = any(recognizer.source == "train" for recognizer in self.recognizers.values())
-        world = self.dataset.world
-        for name, counts, least in (
-            ("identities", world.identities, 2),
-            ("images_per_identity", world.images_per_identity, 1),
-        ):
-            if trains and counts.recognizer < least:
-                raise ValueError(
-                    f"dataset.world.{name}.recognizer: found {counts.recognizer}, allowed is {least} "
-                    "or more where a recognizer has source train"
-                )
+        if any(recognizer.source == "train" for recognizer in self.recognizers.values()):
+            _require_identities_for_training(self.dataset)
+        return self
+
+    @model_validator(mode="after")
+    def _the_shipped_generator_is_of_the_world(self) -> Self:
+        if self.dataset.source != "world" and self.generator.source == "shipped":
+            raise ValueError(
+                "generator.source: found 'shipped', which knows the default world only; allowed is 'train' "
+                f"where dataset.source is {self.dataset.source!r}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -304,7 +323,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _generator_makes_images_of_that_size(self) -> Self:
-        size, network = self.dataset.world.image_size, self.generator.network
+        size, network = self.dataset.image_size, self.generator.network
         stages = size.bit_length() - 3  # 2^(stages + 2) = size
         for name in ("decoder_channels", "decoder_blocks", "encoder_channels", "encoder_blocks"):
             found = len(getattr(network, name))
@@ -314,6 +333,23 @@ class Config(Section):
                     f"for images of side {size}"
                 )
         return self
+
+
+def _require_identities_for_training(dataset: DatasetConfig) -> None:
+    """Refuses a split `recognizer` that is known to be too small; a source's own splits are not known yet."""
+    if isinstance(dataset, WorldDataset):
+        world = dataset.world
+        counts = (("identities", world.identities, 2), ("images_per_identity", world.images_per_identity, 1))
+        for name, found, least in counts:
+            if found.recognizer < least:
+                raise ValueError(
+                    f"dataset.world.{name}.recognizer: found {found.recognizer}, allowed is {least} "
+                    "or more where a recognizer has source train"
+                )
+    elif isinstance(dataset.splits, SharesSplit) and dataset.splits.recognizer == 0.0:
+        raise ValueError(
+            "dataset.splits.recognizer: found 0, allowed is more than 0 where a recognizer has source train"
+        )
 
 
 def load_config(path: Path) -> Config:

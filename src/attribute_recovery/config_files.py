@@ -15,6 +15,10 @@ import yaml
 WHOLE = ("normal", "uniform", "classes", "fmr", "value", "from")
 # Sections whose entries have other keys for another value of their key `source`: a new value starts anew.
 TOLD_BY_SOURCE = ("recognizers",)
+# Sections that do so themselves.
+THEMSELVES_TOLD_BY_SOURCE = ("dataset",)
+# Where one of these has another value, any mapping starts anew.
+KINDS = ("by", "kind")
 
 
 class ConfigError(ValueError):
@@ -98,16 +102,18 @@ def _overlay(base: dict[str, Any], over: dict[str, Any], section: str = "") -> d
         old = merged.get(key)
         if value is None and isinstance(old, dict):
             del merged[key]
-        elif isinstance(value, dict) and isinstance(old, dict) and not _replaces(old, value, section):
+        elif isinstance(value, dict) and isinstance(old, dict) and not _replaces(old, value, section, key):
             merged[key] = _overlay(old, value, key)
         else:
             merged[key] = value
     return merged
 
 
-def _replaces(old: dict[str, Any], new: dict[str, Any], section: str) -> bool:
-    other_kind = section in TOLD_BY_SOURCE and new.get("source", old.get("source")) != old.get("source")
-    return other_kind or any(key in new for key in WHOLE)
+def _replaces(old: dict[str, Any], new: dict[str, Any], section: str, key: str) -> bool:
+    by_source = section in TOLD_BY_SOURCE or (not section and key in THEMSELVES_TOLD_BY_SOURCE)
+    other_source = by_source and new.get("source", old.get("source")) != old.get("source")
+    other_kind = any(name in old and new.get(name, old[name]) != old[name] for name in KINDS)
+    return other_source or other_kind or any(name in new for name in WHOLE)
 
 
 # What pydantic's types of error ask for, in the file's terms.

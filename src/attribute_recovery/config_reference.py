@@ -91,11 +91,27 @@ def _section(key: str, field: FieldInfo, value: Any) -> Iterator[str]:
     named = get_origin(field.annotation) is dict
     kinds = _models(field.annotation)
     yield from (f"## {key}", "", f"{_sentence(field.description)}", "")
-    for model in kinds:
-        shown = _example(model, value) if named else value
+    for model in _with_parents(kinds):
+        shown = _example(model, value if named else {"": value}) if named or len(kinds) > 1 else value
         if len(kinds) > 1:
             yield from (f"{_sentence(model.__doc__)}", "")
-        yield from _table(list(_rows(model, f"{key}.<name>" if named else key, shown)))
+        rows = _rows(model, f"{key}.<name>" if named else key, shown)
+        inherited = {name for parent in model.__bases__ for name in _fields(parent)}
+        depth = 2 if named else 1
+        yield from _table([row for row in rows if row[0].split(".")[depth] not in inherited])
+
+
+def _with_parents(kinds: list[type[BaseModel]]) -> list[type[BaseModel]]:
+    """Kinds of a section, what several have in common before them: keys are told once."""
+    found: list[type[BaseModel]] = []
+    for kind in kinds:
+        parents = [parent for parent in kind.__bases__ if _fields(parent)]
+        found += [model for model in (*parents, kind) if model not in found]
+    return found
+
+
+def _fields(model: type) -> dict[str, FieldInfo]:
+    return model.model_fields if issubclass(model, BaseModel) else {}
 
 
 def _rows(model: type[BaseModel], key: str, value: Any) -> Iterator[tuple[str, FieldInfo, Any]]:
@@ -129,13 +145,18 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _table(rows: list[tuple[str, FieldInfo, Any]]) -> list[str]:
     lines = ["| key | allowed | default | meaning |", "| --- | --- | --- | --- |"]
-    seen: set[str] = set()
+    table: dict[str, tuple[str, str, str, str]] = {}
     for key, field, value in rows:
-        if key in seen:  # kinds of one mapping share keys
-            continue
-        seen.add(key)
         bounds = [text for item in field.metadata for text in _bounds(item)]
-        cells = (f"`{key}`", _allowed(field.annotation, bounds), _value(value), field.description or "")
+        allowed, meaning = _allowed(field.annotation, bounds), field.description or ""
+        if key in table:  # kinds of one mapping share keys, or are told apart by one
+            _, before, shown, told = table[key]
+            same = allowed == before
+            allowed, meaning = (before, told) if same else (f"{before}, {allowed}", f"{told}; {meaning}")
+            table[key] = (f"`{key}`", allowed, shown, meaning)
+        else:
+            table[key] = (f"`{key}`", allowed, _value(value), meaning)
+    for cells in table.values():
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return [*lines, ""]
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, read_schema, write_schema
@@ -36,6 +36,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(rows=ROWS)
 def test_values_come_back_from_matrix_and_table(rows: list[tuple[float, int, int]]) -> None:
     values = columns(rows)
@@ -89,8 +90,47 @@ def test_a_table_that_does_not_fit_is_refused() -> None:
         ValueError, match=r"'attribute\.hair' holds \['bald'\]; allowed are short, long, curly"
     ):
         SCHEMA.from_table(table.assign(**{"attribute.hair": ["bald"]}))
-    with pytest.raises(ValueError, match=r"'attribute\.beard' holds"):
+    with pytest.raises(ValueError, match=r"'attribute\.beard' has no value in 1 of 1 images; allowed"):
         SCHEMA.from_table(table.assign(**{"attribute.beard": pd.array([None], dtype="string")}))
+    with pytest.raises(ValueError, match=r"'attribute\.yaw' has no value in 1 of 1 images; allowed"):
+        SCHEMA.from_table(table.assign(**{"attribute.yaw": [float("nan")]}))
+    for read in (SCHEMA.from_table, SCHEMA.known_from_table):
+        with pytest.raises(ValueError, match=r"'attribute\.hair' holds \['bald'\]; allowed are short"):
+            read(table.assign(**{"attribute.hair": ["bald"]}))
+
+
+MISSING_ROWS = st.lists(
+    st.tuples(st.floats(-40, 40, width=32) | st.just(float("nan")), st.integers(-1, 2), st.integers(-1, 1)),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(deadline=None)
+@given(rows=MISSING_ROWS)
+def test_missing_values_stay_missing_in_matrix_table_and_file(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, int, int]]
+) -> None:
+    values = columns(rows)
+    matrix = SCHEMA.encode(values)
+    for attribute in SCHEMA:
+        block = np.isnan(matrix[:, SCHEMA.slices[attribute.name]])
+        column = np.asarray(values[attribute.name])
+        missing = column < 0 if attribute.is_discrete else np.isnan(column)
+        np.testing.assert_array_equal(block.all(axis=1), missing)
+        np.testing.assert_array_equal(block.any(axis=1), missing)
+    table = SCHEMA.to_table(values)
+    path = tmp_path_factory.mktemp("table") / "images.parquet"
+    table.to_parquet(path)
+    for found in (table, pd.read_parquet(path)):
+        read = SCHEMA.known_from_table(found)
+        for attribute in SCHEMA:
+            name, column = attribute.name, np.asarray(values[attribute.name])
+            np.testing.assert_array_equal(read.values[name], column)
+            missing = column < 0 if attribute.is_discrete else np.isnan(column)
+            np.testing.assert_array_equal(read.known[name], ~missing)
+    for name, column in SCHEMA.decode(matrix).items():
+        np.testing.assert_array_equal(column, values[name])
 
 
 def test_the_file_comes_back(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 import torch
 
-from attribute_recovery.config import Compute, ConfigError, Dataset, load_config
+from attribute_recovery.config import Compute, ConfigError, WorldDataset, load_config
 from attribute_recovery.dataset import prepare
 from attribute_recovery.dataset.attributes import read_schema
-from attribute_recovery.dataset.store import read_images, read_table
+from attribute_recovery.dataset.store import read_images, read_parquet, read_table
 from attribute_recovery.dataset.world import renderer as world_renderer
+from attribute_recovery.dataset.world.camera import EYE_LEVEL, EYE_SPAN
 from attribute_recovery.dataset.world.renderer import Renderer
 from attribute_recovery.dataset.world.schema import SCHEMA
 
@@ -27,14 +28,14 @@ COMPUTE = Compute(threads=1, device="cpu", precision="float32")
 COUNTS = {"recognizer": 2, "train": 3, "calibration": 2, "test": 2}
 
 
-def dataset(**changes: Any) -> Dataset:
+def dataset(**changes: Any) -> WorldDataset:
     """The tiny config's data set with even fewer people, and keys of `world` replaced."""
     values = load_config(CONFIG / "tiny.yaml").dataset.model_dump(mode="json")
     values["world"] |= {"identities": COUNTS, "images_per_identity": COUNTS} | changes
-    return Dataset.model_validate(values)
+    return WorldDataset.model_validate(values)
 
 
-def with_marginal(name: str, marginal: dict[str, Any] | None) -> Dataset:
+def with_marginal(name: str, marginal: dict[str, Any] | None) -> WorldDataset:
     """The same with one attribute's marginal replaced, or taken away."""
     marginals = load_config(CONFIG / "tiny.yaml").dataset.model_dump(mode="json")["world"]["marginals"]
     marginals.pop(name, None)
@@ -49,6 +50,7 @@ def files(folder: Path) -> dict[str, Path]:
         "attributes": folder / "attributes.json",
         "report": folder / "report.json",
         "cache": folder / "cache",
+        "pairs": folder / "pairs.parquet",
     }
 
 
@@ -107,6 +109,8 @@ def test_the_report_says_what_the_table_holds(made: tuple[Path, dict[str, Any]])
     table = read_table(files(folder)["table"])
     assert json.loads(files(folder)["report"].read_text()) == found
     assert found["renderer"] == "plain"
+    assert found["crop"] == {"template": "world", "eye_level": EYE_LEVEL, "eye_span": EYE_SPAN}
+    assert len(read_parquet(files(folder)["pairs"])) == 0
     assert found["splits"]["train"] == {"identities": 3, "images": 9}
     train = table[table["split"] == "train"]
     yaw = found["attributes"]["yaw"]["splits"]["train"]
@@ -169,7 +173,7 @@ def test_images_of_another_run_are_not_gone_on_with(tmp_path: Path, monkeypatch:
     assert names[0] != names[1]
 
 
-def people(settings: Dataset, seed: int) -> pd.DataFrame:
+def people(settings: WorldDataset, seed: int) -> pd.DataFrame:
     """Key columns and attributes, by image_id."""
     population = prepare.population_of(settings.world)
     keys, values = prepare.draw_people(population, settings.world, seed)

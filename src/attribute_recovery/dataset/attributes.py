@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +70,9 @@ class AttributeSchema:
     """An ordered set of attributes with their places in the encoded matrix.
 
     The encoded matrix (n, width) is float32: a continuous attribute in its own unit, a binary one as 0 or 1,
-    a categorical one as one-hot columns in the order of its categories.
+    a categorical one as one-hot columns in the order of its categories. A missing value is NaN where
+    attributes are continuous, -1 where they have class numbers, NaN in every column of the matrix, and null
+    in the images table.
     """
 
     attributes: tuple[Attribute, ...]
@@ -124,9 +126,12 @@ class AttributeSchema:
         for attribute in self.attributes:
             column = np.asarray(values[attribute.name])
             if attribute.kind == "categorical":
-                columns.append(np.eye(attribute.width, dtype=np.float32)[column.astype(int)])
+                block = np.eye(attribute.width, dtype=np.float32)[column.astype(int)]
             else:
-                columns.append(column.astype(np.float32)[:, None])
+                block = column.astype(np.float32)[:, None]
+            if attribute.is_discrete:
+                block[column.astype(int) < 0] = np.nan
+            columns.append(block)
         return np.concatenate(columns, axis=1)
 
     def decode(self, matrix: Matrix) -> dict[str, npt.NDArray[np.generic]]:
@@ -136,52 +141,90 @@ class AttributeSchema:
         result: dict[str, npt.NDArray[np.generic]] = {}
         for attribute in self.attributes:
             block = matrix[:, self.slices[attribute.name]]
-            if attribute.kind == "categorical":
-                result[attribute.name] = block.argmax(axis=1)
-            elif attribute.kind == "binary":
-                result[attribute.name] = (block[:, 0] >= 0.5).astype(np.int64)
-            else:
+            if not attribute.is_discrete:
                 result[attribute.name] = block[:, 0]
+                continue
+            chosen = block.argmax(axis=1) if attribute.kind == "categorical" else block[:, 0] >= 0.5
+            result[attribute.name] = np.where(np.isnan(block[:, 0]), -1, chosen).astype(np.int64)
         return result
 
     def from_table(self, table: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:
         """The columns `attribute.<name>` of an images table, class numbers for discrete attributes.
 
         Raises:
+            ValueError: a column is missing, holds a class that is not declared, or lacks a value.
+        """
+        found = self.known_from_table(table)
+        for attribute in self.attributes:
+            missing = np.flatnonzero(~found.known[attribute.name])
+            if len(missing):
+                raise ValueError(
+                    f"images table: column 'attribute.{attribute.name}' has no value in {len(missing)} of "
+                    f"{len(table)} images; allowed here are attributes that every image has"
+                )
+        return found.values
+
+    def known_from_table(self, table: pd.DataFrame) -> "KnownValues":
+        """The columns `attribute.<name>` of an images table in which values may be missing.
+
+        Raises:
             ValueError: a column is missing, or holds a class that is not declared.
         """
-        result: dict[str, npt.NDArray[np.generic]] = {}
+        values: dict[str, npt.NDArray[np.generic]] = {}
+        known: dict[str, npt.NDArray[np.bool_]] = {}
         for attribute in self.attributes:
-            column = f"attribute.{attribute.name}"
-            if column not in table:
+            name = f"attribute.{attribute.name}"
+            if name not in table:
                 raise ValueError(
-                    f"images table: column {column!r} is missing; found {', '.join(table.columns)}"
+                    f"images table: column {name!r} is missing; found {', '.join(table.columns)}"
                 )
-            if not attribute.is_discrete:
-                result[attribute.name] = table[column].to_numpy(np.float32)
-                continue
-            codes = pd.Categorical(table[column], categories=list(attribute.categories)).codes
-            if (codes < 0).any():
-                unknown = sorted(set(table[column].astype(str)) - set(attribute.categories))
-                allowed = ", ".join(attribute.categories)
-                raise ValueError(f"images table: column {column!r} holds {unknown}; allowed are {allowed}")
-            result[attribute.name] = codes.astype(np.int64)
-        return result
+            column = table[name]
+            known[attribute.name] = column.notna().to_numpy(np.bool_)
+            if attribute.is_discrete:
+                values[attribute.name] = _class_numbers(column, attribute)
+            else:
+                values[attribute.name] = column.to_numpy(np.float32, na_value=np.nan)
+        return KnownValues(values, known)
 
     def to_table(self, values: Mapping[str, npt.ArrayLike]) -> pd.DataFrame:
-        """Columns `attribute.<name>`, class names for discrete attributes."""
+        """Columns `attribute.<name>`, class names for discrete attributes, None where a value is missing."""
         columns = {}
         for attribute in self.attributes:
             column = np.asarray(values[attribute.name])
             if attribute.is_discrete:
-                column = np.asarray(attribute.categories, dtype=object)[column.astype(int)]
+                # The last name is that of -1.
+                column = np.asarray([*attribute.categories, None], dtype=object)[column.astype(int)]
             columns[f"attribute.{attribute.name}"] = column
         return pd.DataFrame(columns)
 
 
+@dataclass(frozen=True)
+class KnownValues:
+    """Columns of attributes in which values may be missing, by name.
+
+    Attributes:
+        values: (n,) each: float32 with NaN, or class numbers int64 with -1, where a value is missing.
+        known: (n,) bool each, whether there is a value.
+    """
+
+    values: dict[str, npt.NDArray[np.generic]]
+    known: dict[str, npt.NDArray[np.bool_]]
+
+
+def _class_numbers(column: "pd.Series[Any]", attribute: Attribute) -> npt.NDArray[np.int64]:
+    codes = pd.Categorical(column, categories=list(attribute.categories)).codes
+    if (codes[column.notna().to_numpy(np.bool_)] < 0).any():
+        unknown = sorted(set(column.dropna().astype(str)) - set(attribute.categories))
+        allowed = ", ".join(attribute.categories)
+        raise ValueError(f"images table: column {column.name!r} holds {unknown}; allowed are {allowed}")
+    return codes.astype(np.int64)
+
+
 def write_schema(schema: AttributeSchema, path: Path) -> None:
-    """Write `attributes.json`: one entry an attribute, in order."""
-    path.write_text(json.dumps([asdict(attribute) for attribute in schema], indent=1) + "\n")
+    """Write `attributes.json`, whole or not at all: one entry an attribute, in order."""
+    beside = path.with_name(f".{path.name}.partial")
+    beside.write_text(json.dumps([asdict(attribute) for attribute in schema], indent=1) + "\n")
+    beside.replace(path)
 
 
 def read_schema(path: Path) -> AttributeSchema:

@@ -6,8 +6,7 @@ rendered.
 
 import hashlib
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from attribute_recovery.config import Compute, ConfigError, Dataset, World
+from attribute_recovery.config import Compute, ConfigError, DatasetConfig, World, WorldDataset
 from attribute_recovery.config_marginals import ClassMarginal, MarginalConfig, NormalMarginal, UniformMarginal
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, write_schema
-from attribute_recovery.dataset.store import split_counts, write_array, write_json, write_table
+from attribute_recovery.dataset.describe import describe_table
+from attribute_recovery.dataset.faces import check_faces, prepare_faces
+from attribute_recovery.dataset.progress import Progress
+from attribute_recovery.dataset.sources.listing import no_pairs
+from attribute_recovery.dataset.store import write_array, write_json, write_table
 from attribute_recovery.dataset.world.population import Marginal, Population
 from attribute_recovery.dataset.world.schema import SCHEMA
 from attribute_recovery.tracking.code import code_digest
@@ -29,12 +32,68 @@ if TYPE_CHECKING:
 
 # Below this many images compiling the renderer takes longer than it saves.
 COMPILED_FROM = 200
-REPORTED_SECONDS = 10.0
 RENDERER = "attribute_recovery.dataset.world.renderer:Renderer"
 
 
 def prepare_dataset(
-    settings: Dataset,
+    settings: DatasetConfig,
+    seed: int,
+    compute: Compute,
+    *,
+    images: Path,
+    table: Path,
+    attributes: Path,
+    report: Path,
+    cache: Path,
+    pairs: Path | None = None,
+) -> dict[str, Any]:
+    """Write images, table, attributes and report, and the source's own pairs where asked; returns the report.
+
+    Args:
+        settings: section `dataset`.
+        seed: of the experiment.
+        compute: threads.
+        images: written, uint8 (n, side, side, 3) as bcolz, row i = row i of the table.
+        table: written, images.parquet.
+        attributes: written, attributes.json.
+        report: written, report.json.
+        cache: folder for compiled code, kept between calls; used by the default world.
+        pairs: written where it is given, Parquet with the columns fold, first, second (image_ids) and
+            genuine: the standard pairs that a source comes with; no rows where there are none.
+
+    Raises:
+        ConfigError: the population does not fit the attributes of the world.
+        ValueError: see `render_world` and `faces.prepare_faces`.
+    """
+    written = {"images": images, "table": table, "attributes": attributes, "report": report}
+    if not isinstance(settings, WorldDataset):
+        return prepare_faces(settings, seed, compute, **written, pairs=pairs)
+    found = render_world(settings, seed, compute, **written, cache=cache)
+    if pairs is not None:
+        write_table(no_pairs(), pairs)
+    return found
+
+
+def check_dataset(settings: DatasetConfig, path: Path) -> None:
+    """Check what the types of the configuration cannot: that the population fits the attributes of the world,
+    or that the files of brought faces are there and have what the configuration speaks of.
+
+    `path` is the configuration file, named in errors. For use before any job; imports no torch.
+
+    Raises:
+        ConfigError: one sentence with file, key, found and allowed.
+    """
+    try:
+        if isinstance(settings, WorldDataset):
+            population_of(settings.world)
+        else:
+            check_faces(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: key {error}") from None
+
+
+def render_world(
+    settings: WorldDataset,
     seed: int,
     compute: Compute,
     *,
@@ -79,26 +138,12 @@ def prepare_dataset(
     complete = pd.concat([people, facts], axis=1)
     found = data_report(complete, population.declared(), world, compiled=renderer.compiled)
     write_array(images, _parts(rendered), rendered.shape[1:], np.uint8, len(rendered))
-    _write_attributes(population.declared(), attributes)
+    write_schema(population.declared(), attributes)
     write_table(complete, table)
     write_json(found, report)
     for partial in _partials(images):
         partial.unlink()
     return found
-
-
-def check_dataset(settings: Dataset, path: Path) -> None:
-    """Check what the types of the configuration cannot: that the population fits the attributes of the world.
-
-    `path` is the configuration file, named in errors. For use before any job; imports no torch.
-
-    Raises:
-        ConfigError: one sentence with file, key, found and allowed.
-    """
-    try:
-        population_of(settings.world)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: key {error}") from None
 
 
 def population_of(world: World) -> Population:
@@ -242,7 +287,7 @@ def _render(renderer: "Renderer", encoded: npt.NDArray[np.float32], images: Path
     with path.open("r+b" if path.exists() else "w+b") as file:
         file.truncate(done * size)
         file.seek(done * size)
-        progress = _Progress(done, len(encoded))
+        progress = Progress(done, len(encoded))
         for batch in renderer.uint8(encoded[done:]):
             file.write(batch.tobytes())
             file.flush()
@@ -261,36 +306,9 @@ def _partials(images: Path) -> list[Path]:
     return sorted(images.parent.glob(f".{images.name}.*.rendered"))
 
 
-class _Progress:
-    """A line every ten seconds or so, readable in a log file: images done, pace, time left."""
-
-    def __init__(self, done: int, total: int) -> None:
-        self.first, self.done, self.total = done, done, total
-        self.began = self.shown = time.monotonic()
-        if done:
-            print(f"dataset: goes on at image {done} of {total}", file=sys.stderr, flush=True)
-
-    def add(self, count: int) -> None:
-        self.done += count
-        now = time.monotonic()
-        if self.done < self.total and now - self.shown < REPORTED_SECONDS:
-            return
-        pace = (self.done - self.first) / max(now - self.began, 1e-9)
-        left = (self.total - self.done) / pace
-        line = f"dataset: {self.done} of {self.total} images, {pace:.0f} images/s, {left:.0f} s left"
-        print(line, file=sys.stderr, flush=True)
-        self.shown = now
-
-
 def _parts(rendered: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
     for start in range(0, len(rendered), 256):
         yield rendered[start : start + 256]
-
-
-def _write_attributes(schema: AttributeSchema, path: Path) -> None:
-    beside = path.with_name(f".{path.name}.partial")
-    write_schema(schema, beside)
-    beside.replace(path)
 
 
 def _refuse_constant(facts: pd.DataFrame) -> None:
@@ -310,55 +328,13 @@ def data_report(
 
     `table` is images.parquet with all its columns; `compiled` says which renderer made the images.
     """
-    splits = [split for split, counts in split_counts(table).items() if counts["images"]]
-    described = {
-        a.name: {
-            "family": a.family,
-            "kind": a.kind,
-            "level": a.level,
-            "unit": a.unit,
-            "splits": {
-                s: _described(table.loc[table["split"] == s, f"attribute.{a.name}"], a) for s in splits
-            },
-        }
-        for a in schema
-    }
-    copies = table[table["sha256"].duplicated(keep=False)]
-    in_splits = copies.groupby("sha256")["split"].nunique()
+    from attribute_recovery.dataset.world.camera import EYE_LEVEL, EYE_SPAN
+
     return {
         "source": "world",
         "image_size": world.image_size,
         "supersample": world.supersample,
         "renderer": "compiled" if compiled else "plain",
-        "images": len(table),
-        "identities": int(table["identity"].nunique()),
-        "splits": split_counts(table),
-        "attributes": described,
-        "duplicates": {
-            "images": int(table["sha256"].duplicated().sum()),
-            "across_splits": int((in_splits > 1).sum()),
-            "examples": copies["image_id"].tolist()[:10],
-        },
-        "warnings": _warnings(described, len(copies)),
+        "crop": {"template": "world", "eye_level": EYE_LEVEL, "eye_span": EYE_SPAN},
+        **describe_table(table, schema),
     }
-
-
-def _described(column: "pd.Series[Any]", attribute: Attribute) -> dict[str, Any]:
-    if attribute.is_discrete:
-        return {"counts": {name: int((column == name).sum()) for name in attribute.categories}}
-    values = column.to_numpy(np.float64)
-    found = {"mean": values.mean(), "sd": values.std(), "low": values.min(), "high": values.max()}
-    return {name: round(float(value), 6) for name, value in found.items()}
-
-
-def _warnings(described: Mapping[str, Mapping[str, Any]], n_copies: int) -> list[str]:
-    """What to know before trusting the figures: copies, and classes or variation that a split lacks."""
-    found = [f"{n_copies} images have the same pixels as another"] if n_copies else []
-    for name, entry in described.items():
-        for split, facts in entry["splits"].items():
-            absent = [c for c, count in facts.get("counts", {}).items() if count == 0]
-            if absent:
-                found.append(f"split {split}: no image with {name} {', '.join(absent)}")
-            if facts.get("sd") == 0.0:
-                found.append(f"split {split}: {name} has the same value in every image")
-    return found

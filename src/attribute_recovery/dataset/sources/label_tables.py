@@ -1,0 +1,115 @@
+"""Labels from elsewhere, joined to the images by image_id: MAAD-Face, or any table.
+
+P. Terhörst, D. Fährmann, J. N. Kolf, N. Damer, F. Kirchbuchner, A. Kuijper, "MAAD-Face: A Massively Annotated
+Attribute Dataset for Face Images", IEEE TIFS 2021: `Filename`, `Identity`, and 1 (positive), 0 (undefined) or
+-1 (negative) for each attribute.
+"""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from attribute_recovery.config_faces import BroughtFaces, LabelTable
+from attribute_recovery.config_files import ConfigError
+from attribute_recovery.dataset.sources.listing import Listing, label_name, require_file
+from attribute_recovery.dataset.sources.text_table import column_names, read_text_table
+
+# MAAD-Face's numbers in terms of on and off.
+MAAD = {"1": "1", "-1": "0", "0": None}
+
+
+def check_label_tables(settings: BroughtFaces) -> dict[str, str]:
+    """Check that the tables are there and have their key; light.
+
+    Returns:
+        From the names of all labels that the tables have to their files.
+
+    Raises:
+        ConfigError: something is not; the sentence begins with the key.
+    """
+    found: dict[str, str] = {}
+    for number, table in enumerate(settings.labels):
+        key = f"dataset.labels.{number}"
+        require_file(table.path, f"{key}.path", "a CSV or Parquet table of labels")
+        try:
+            names = column_names(table.path)
+        except ValueError as error:
+            raise ConfigError(f"{key}.path: {error}") from None
+        if table.key not in names:
+            raise ConfigError(
+                f"{key}.key: found {table.key!r}, allowed are the columns of {table.path}: {', '.join(names)}"
+            )
+        own = {label_name(name): table.path.name for name in names if name != table.key}
+        twice = sorted(set(own) & set(found) & set(settings.attributes))
+        if twice:
+            raise ConfigError(
+                f"{key}.path: found the label {twice[0]} in {table.path.name} and in {found[twice[0]]}, "
+                "allowed is one place"
+            )
+        found |= own
+    return found
+
+
+def with_label_tables(listing: Listing, settings: BroughtFaces) -> Listing:
+    """The listing with the labels of all tables that `attributes` names.
+
+    Images that a table does not have get no value; rows of other images are left out. Both are said among the
+    remarks.
+
+    Raises:
+        ValueError: a table has an image twice or none of the listing's, or a label is in two places.
+    """
+    labels, remarks = listing.labels, list(listing.remarks)
+    if labels.empty:
+        labels = pd.DataFrame(index=range(len(listing)))
+    sources = dict(listing.label_sources)
+    for table in settings.labels:
+        found, remark = _joined(listing, table, settings)
+        twice = [name for name in found if name in labels]
+        if twice:
+            raise ValueError(
+                f"{table.path}: label {twice[0]!r} is in another table too; allowed is one place"
+            )
+        labels = pd.concat([labels, found], axis=1)
+        sources |= dict.fromkeys(map(str, found.columns), table.path.name)
+        remarks += remark
+    return replace(listing, labels=labels, remarks=remarks, label_sources=sources)
+
+
+def _joined(listing: Listing, table: LabelTable, settings: BroughtFaces) -> tuple[pd.DataFrame, list[str]]:
+    """The labels of a table, row by row of the listing, and what to say about it."""
+    columns = [
+        name
+        for name in column_names(table.path)
+        if name != table.key and label_name(name) in settings.attributes
+    ]
+    rows = read_text_table(table.path, [table.key, *columns])
+    twice = rows[table.key][rows[table.key].duplicated()].dropna()
+    if len(twice):
+        raise ValueError(f"{table.path}: image {twice.iloc[0]!r} is there twice; allowed is one row an image")
+    places = pd.Index(rows[table.key]).get_indexer(pd.Index(listing.image_ids))
+    if not len(rows):
+        raise ValueError(f"{table.path}: has no rows, expected one for each image")
+    if not (places >= 0).any():
+        raise ValueError(
+            f"{table.path}: names none of the images: its column {table.key!r} has "
+            f"{rows[table.key].iloc[0]!r}, the images are called {listing.image_ids[0]!r}; allowed are paths "
+            "relative to the faces"
+        )
+    found = rows[columns].iloc[places].reset_index(drop=True)
+    found.loc[places < 0] = None
+    if table.format == "maad":
+        found = found.apply(lambda column: _from_maad(column, table))
+    absent, other = int((places < 0).sum()), len(rows) - int((places >= 0).sum())
+    remarks = [f"{table.path.name} has no labels for {absent} images"] if absent else []
+    remarks += [f"{table.path.name} has labels for {other} images that are not among these"] if other else []
+    return found.rename(columns=label_name), remarks
+
+
+def _from_maad(column: "pd.Series[str]", table: LabelTable) -> "pd.Series[str]":
+    unknown = sorted(set(column.dropna()) - set(MAAD))
+    if unknown:
+        raise ValueError(
+            f"{table.path}: column {column.name!r} holds {unknown[0]!r}, MAAD-Face has -1, 0 and 1"
+        )
+    return pd.Series([MAAD.get(text) for text in column], column.index, dtype=object)
