@@ -109,7 +109,8 @@ def results_of_stages() -> list[str]:
         "significance/manifest-significance",
         "counterfactuals/manifest-counterfactuals",
     )
-    return domain + recognizers
+    compared = of_experiment("significance/manifest-significance_compare")
+    return domain + recognizers + (compared if len(configuration.recognizers) > 1 else [])
 
 
 def final_files() -> list[str]:
