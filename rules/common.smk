@@ -18,6 +18,7 @@ from snakemake.iocontainers import Wildcards
 from attribute_recovery.tracking.code import PackageCode
 from attribute_recovery.tracking.executions import begin_execution, current_execution, end_execution
 from attribute_recovery.tracking.executions import job_record_paths, read_record
+from attribute_recovery.tracking.private import close_folder
 
 # Snakemake 9.27 puts the interpreter into a shell command as it is, which a space in the clone's path would break.
 sys.executable = shlex.quote(sys.executable)
@@ -125,7 +126,9 @@ def experiment_folder() -> Path:
 
 
 def open_execution() -> None:
-    """Opens the execution that the records of its jobs belong to."""
+    """Opens the execution that the records of its jobs belong to; of brought faces in a folder for its owner."""
+    if configuration.dataset.source != "world":
+        close_folder(experiment_folder())
     begin_execution(experiment_folder(), command=["snakemake", *sys.argv[1:]])
 
 
@@ -139,7 +142,12 @@ def close_execution(status: str) -> None:
         print(sentence, file=sys.stderr)
     tracking = configuration.tracking
     try:
-        ingest(experiment_folder(), tracking_uri=tracking.uri, experiment_name=tracking.experiment)
+        ingest(
+            experiment_folder(),
+            tracking_uri=tracking.uri,
+            experiment_name=tracking.experiment,
+            identities=configuration.report.resolved(configuration.dataset.source).identities,
+        )
     except Exception as error:
         reason = " ".join(str(error).split())
         print(f"MLflow: not brought in, the next run tries again ({reason})", file=sys.stderr)

@@ -74,6 +74,7 @@ def test_edits_are_shown_with_what_was_before(tmp_path: Path, schema: Any, make_
 
     draw_edits(edited, known, reconstruct, tmp_path / "edits.png")
     assert (tmp_path / "edits.png").stat().st_size > 0
+    assert (tmp_path / "edits.png").stat().st_mode & 0o777 == 0o600
     triples = seen[0].reshape(4, 2, 3, 8)  # attribute, face, (less, as it is, more)
     faces = np.unique(known.identities, return_index=True)[1][:2]
     assert np.array_equal(triples[0, :, 1], known.codes[faces])

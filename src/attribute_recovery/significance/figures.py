@@ -170,7 +170,7 @@ def draw_edits(
     axis.tick_params(length=0, labeltop=True, labelbottom=False)
     axis.spines[:].set_visible(False)
     figure.suptitle("One attribute changed in code space, decoded", fontsize=10)
-    save_figure(figure, path)
+    save_figure(figure, path, faces=True)
 
 
 def _triples(edited: list[Edited], known: Originals, faces: npt.NDArray[np.int64]) -> Floats:
