@@ -36,11 +36,17 @@ def test_what_differs_is_told_with_rates_and_attributes(frame: pd.DataFrame) -> 
         "1.0 to 9.0), p = 0.0005."
     )
     assert fmr.startswith("Impostor pairs of the test people accepted at these τ: 0.1 % by “novel”, 0.1 %")
-    assert measures == [
+    assert measures[:3] == [
         f"{title}: q < 0.05 for a difference in 2 of 6 attributes tested; “novel” has more of it for yaw; "
         "“novel” has less of it for glasses."
         for title in ("Retained information", "Identity share", "Decision effect")
     ]
+    assert [each.split(":")[0] for each in measures[3:]] == [
+        f"Decisions that flip, {flip}"
+        for flip in ("genuine lost", "genuine gained", "impostor gained", "impostor lost")
+    ]
+    frame["q"] = np.nan
+    assert len(comparison.pair_sentences(frame, FACTS)) == 5
 
 
 def test_many_are_cut_and_none_is_said(frame: pd.DataFrame) -> None:
@@ -65,7 +71,7 @@ def test_every_attribute_has_its_row_the_surest_first(
     )  # fmt: skip
     assert main.rows[2][1].kind == "weak"
     assert "information, nats" in main.header[1] and len(main.header) == 4
-    assert flips.folded and flips.rows[0][1].text == "-10.0 (-14.0 to -6.0)".replace("-", "−")
+    assert directions.folded and flips.rows[0][1].text == "-10.0 (-14.0 to -6.0)".replace("-", "−")
     assert [row[0].note for row in directions.rows] == ["decrease", "increase"]
 
 

@@ -105,6 +105,10 @@ def pair_sentences(rows: pd.DataFrame, facts: Values) -> list[str]:
         found = overall(rows[rows["measure"] == measure.name])
         if len(found):
             sentences.append(_measure_sentence(measure.title, found))
+    for flip, title in FLIPS.items():
+        found = rows[rows["measure"] == flip]
+        if (pd.to_numeric(found["q"], errors="coerce") < SIGNIFICANT).any():
+            sentences.append(_measure_sentence(f"Decisions that flip, {title}", found))
     return sentences
 
 
@@ -195,7 +199,7 @@ def _flips(rows: pd.DataFrame) -> Table | None:
     table = [[name_cell(name), *(cells.get((name, flip), Cell("—")) for flip in FLIPS)] for name in names]
     header = ["attribute", *(f"{title}, %" for title in FLIPS.values())]
     note = "Net rates of the decisions that flip when this attribute alone changes, as in the tables of each."
-    return Table("Differences in the decisions that flip", header, table, note=note, folded=True)
+    return Table("Differences in the decisions that flip", header, table, note=note)
 
 
 def _by_direction(rows: pd.DataFrame) -> Table | None:
