@@ -19,6 +19,7 @@ from snakemake.iocontainers import Wildcards
 from attribute_recovery.tracking.code import PackageCode
 from attribute_recovery.tracking.executions import begin_execution, current_execution, end_execution
 from attribute_recovery.tracking.executions import job_record_paths, read_record
+from attribute_recovery.tracking.private import close_folder
 
 # Snakemake 9.27 puts the interpreter into a shell command as it is, which a space in the clone's path would break.
 sys.executable = shlex.quote(sys.executable)
@@ -129,7 +130,8 @@ def results_of_stages() -> list[str]:
         "significance/manifest-significance",
         "counterfactuals/manifest-counterfactuals",
     )
-    return domain + recognizers
+    compared = of_experiment("significance/manifest-significance_compare")
+    return domain + recognizers + (compared if len(configuration.recognizers) > 1 else [])
 
 
 def final_files() -> list[str]:
@@ -144,7 +146,9 @@ def experiment_folder() -> Path:
 
 
 def open_execution() -> None:
-    """Opens the execution that the records of its jobs belong to."""
+    """Opens the execution that the records of its jobs belong to; of brought faces in a folder for its owner."""
+    if configuration.dataset.source != "world":
+        close_folder(experiment_folder())
     begin_execution(experiment_folder(), command=["snakemake", *sys.argv[1:]])
 
 
@@ -158,7 +162,12 @@ def close_execution(status: str) -> None:
         print(sentence, file=sys.stderr)
     tracking = configuration.tracking
     try:
-        ingest(experiment_folder(), tracking_uri=tracking.uri, experiment_name=tracking.experiment)
+        ingest(
+            experiment_folder(),
+            tracking_uri=tracking.uri,
+            experiment_name=tracking.experiment,
+            identities=configuration.report.resolved(configuration.dataset.source).identities,
+        )
     except Exception as error:
         reason = " ".join(str(error).split())
         print(f"MLflow: not brought in, the next run tries again ({reason})", file=sys.stderr)

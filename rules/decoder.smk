@@ -21,6 +21,7 @@ OUTPUTS:
     samples_table       results/EXPERIMENT/RECOGNIZER/decoder/samples.parquet
     metrics             results/EXPERIMENT/RECOGNIZER/decoder/metrics.json
     figure              results/EXPERIMENT/RECOGNIZER/decoder/samples.png
+    figure_decoded      results/EXPERIMENT/RECOGNIZER/decoder/samples-decoded.png, without real images
 """
 
 
@@ -99,6 +100,7 @@ rule decoder_samples:
         samples_table="results/{experiment}/{recognizer}/decoder/samples.parquet",
         metrics="results/{experiment}/{recognizer}/decoder/metrics.json",
         figure="results/{experiment}/{recognizer}/decoder/samples.png",
+        figure_decoded="results/{experiment}/{recognizer}/decoder/samples-decoded.png",
         manifest="results/{experiment}/{recognizer}/decoder/manifest-decoder_samples.json",
     log:
         "results/{experiment}/logs/{recognizer}/decoder_samples.log",

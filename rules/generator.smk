@@ -1,16 +1,17 @@
 """G and E: an image from a code, a code from an image. Once for a domain of images, whatever the recognizer.
 
 INPUTS:
-    images      results/EXPERIMENT/dataset/images.bcolz
-    table       results/EXPERIMENT/dataset/images.parquet
-    attributes  results/EXPERIMENT/dataset/attributes.json
+    images          results/EXPERIMENT/dataset/images.bcolz
+    table           results/EXPERIMENT/dataset/images.parquet
+    attributes      results/EXPERIMENT/dataset/attributes.json
 
 OUTPUTS:
-    weights     results/EXPERIMENT/generator/autoencoder.safetensors
-    card        results/EXPERIMENT/generator/card.json
-    codes       results/EXPERIMENT/generator/codes.bcolz
-    metrics     results/EXPERIMENT/generator/metrics.json
-    figure      results/EXPERIMENT/generator/reconstructions.png
+    weights         results/EXPERIMENT/generator/autoencoder.safetensors
+    card            results/EXPERIMENT/generator/card.json
+    codes           results/EXPERIMENT/generator/codes.bcolz
+    metrics         results/EXPERIMENT/generator/metrics.json
+    figure          results/EXPERIMENT/generator/reconstructions.png
+    figure_decoded  results/EXPERIMENT/generator/reconstructions-decoded.png, without real images
 """
 
 
@@ -63,6 +64,7 @@ rule generator_codes:
         codes=directory("results/{experiment}/generator/codes.bcolz"),
         metrics="results/{experiment}/generator/metrics.json",
         figure="results/{experiment}/generator/reconstructions.png",
+        figure_decoded="results/{experiment}/generator/reconstructions-decoded.png",
         manifest="results/{experiment}/generator/manifest-generator_codes.json",
     log:
         "results/{experiment}/logs/generator_codes.log",

@@ -6,6 +6,9 @@ INPUTS:
 OUTPUTS:
     page       results/EXPERIMENT/report/index.html
     metrics    results/EXPERIMENT/report/metrics.json
+
+Where people are pseudonymous, the page takes the key of their pseudonyms from results/EXPERIMENT/.pseudonyms.key, and
+makes it where there is none.
 """
 
 

@@ -19,9 +19,15 @@ INPUTS:
 
 OUTPUTS:
     significance        results/EXPERIMENT/RECOGNIZER/significance/significance.parquet
+    contributions       results/EXPERIMENT/RECOGNIZER/significance/contributions.parquet
     metrics             results/EXPERIMENT/RECOGNIZER/significance/metrics.json
     figure              results/EXPERIMENT/RECOGNIZER/significance/significance.png
     edits               results/EXPERIMENT/RECOGNIZER/significance/edits.png
+
+and, where there are several recognizers, their differences:
+    comparison          results/EXPERIMENT/significance/comparison.parquet
+    metrics             results/EXPERIMENT/significance/metrics.json
+    figure              results/EXPERIMENT/significance/comparison.png
 """
 
 
@@ -56,6 +62,7 @@ rule significance:
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
     output:
         significance="results/{experiment}/{recognizer}/significance/significance.parquet",
+        contributions="results/{experiment}/{recognizer}/significance/contributions.parquet",
         metrics="results/{experiment}/{recognizer}/significance/metrics.json",
         figure="results/{experiment}/{recognizer}/significance/significance.png",
         edits="results/{experiment}/{recognizer}/significance/edits.png",
@@ -79,3 +86,42 @@ rule significance:
         "Weighing each attribute for recognizer {wildcards.recognizer}"
     script:
         "../scripts/significance/analyse.py"
+
+
+rule significance_compare:
+    """Compares the recognizers attribute by attribute, people resampled for both at once."""
+    input:
+        manifests=[
+            "results/{experiment}/dataset/manifest-dataset.json",
+            *of_recognizers(
+                "embeddings/manifest-embeddings",
+                "recognizer/manifest-rates",
+                "significance/manifest-significance",
+            ),
+        ],
+        table=ancient("results/{experiment}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}/dataset/attributes.json"),
+    output:
+        comparison="results/{experiment}/significance/comparison.parquet",
+        metrics="results/{experiment}/significance/metrics.json",
+        figure="results/{experiment}/significance/comparison.png",
+        manifest="results/{experiment}/significance/manifest-significance_compare.json",
+    log:
+        "results/{experiment}/logs/significance_compare.log",
+    benchmark:
+        "results/{experiment}/benchmarks/significance_compare.tsv"
+    conda:
+        "../envs/attribute-recovery.yaml"
+    threads: configuration.compute.threads
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        settings=section("significance"),
+        recognizers=list(configuration.recognizers),
+        seed=configuration.seed,
+        code=code_of("significance.compare:compare"),
+    message:
+        "Comparing the recognizers of {wildcards.experiment}"
+    script:
+        "../scripts/significance/compare.py"

@@ -111,6 +111,17 @@ def test_a_damaged_result_is_made_again_before_anything_else(called):
     assert "--" not in second
 
 
+@pytest.mark.parametrize("several", [True, False])
+def test_a_damaged_comparison_is_asked_for_where_there_are_recognizers_to_compare(called, several):
+    data, manifest = result_with_manifest("significance/comparison.parquet")
+    data.write_text("broken")
+    second = "second: {source: weights, weights: a.safetensors, target_fmr: 0.1}" if several else ""
+    Path("mine.yaml").write_text(f"extends: config/default.yaml\nrecognizers: {{{second}}}\n")
+    RUNNER.invoke(cli.app, ["run", "--config", "mine.yaml"])
+    assert not manifest.exists()
+    assert (str(manifest) in called[0]) == several
+
+
 def test_a_damaged_result_of_a_recognizer_that_left_the_configuration_is_not_asked_for(called):
     data, manifest = result_with_manifest("gone/recovery/recovered.parquet")
     data.write_text("edited")

@@ -57,6 +57,29 @@ def test_sections_come_back_from_plain_values() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "source", "meant"),
+    [
+        (("auto", "auto"), "world", ("all", "named")),
+        (("auto", "auto"), "folders", ("none", "pseudonymous")),
+        (("auto", "auto"), None, ("none", "pseudonymous")),
+        (("decoded", "auto"), "folders", ("decoded", "pseudonymous")),
+        (("auto", "named"), "folders", ("none", "named")),
+        (("none", "pseudonymous"), "world", ("none", "pseudonymous")),
+    ],
+)
+def test_what_of_people_is_shown_hangs_on_where_they_come_from(
+    given: tuple[str, str], source: str | None, meant: tuple[str, str]
+) -> None:
+    settings = load_config(DEFAULT).report
+    assert (settings.faces, settings.identities) == ("auto", "auto")
+    shown = settings.model_copy(update=dict(zip(("faces", "identities"), given, strict=True))).resolved(
+        source
+    )
+    assert (shown.faces, shown.identities) == meant
+    assert shown.title == settings.title
+
+
+@pytest.mark.parametrize(
     ("key", "value", "says"),
     [
         (
@@ -259,6 +282,7 @@ def test_sections_come_back_from_plain_values() -> None:
             "counterfactuals.quantile_range: found [0.9, 0.1], allowed is a smaller number before a larger",
         ),
         ("tracking.uri", 3, "tracking.uri: found 3, allowed is a text"),
+        ("report.faces", "some", "report.faces: found 'some', allowed is 'auto', 'all', 'decoded' or 'none'"),
     ],
 )
 def test_an_error_is_one_sentence_with_file_key_found_and_allowed(key: str, value: Any, says: str) -> None:

@@ -193,8 +193,15 @@ def _remove_broken_manifests(settings: "Config") -> list[str]:
     for sentence in remove_broken_manifests(RESULTS, experiment=settings.experiment):
         typer.echo(sentence, err=True)
     gone = [path for path in before if not path.exists()]
-    # results/EXPERIMENT/STAGE/manifest, or results/EXPERIMENT/RECOGNIZER/STAGE/manifest.
-    return [str(path) for path in gone if len(path.parts) == 4 or path.parts[2] in settings.recognizers]
+    return [str(path) for path in gone if _can_be_made(path, settings)]
+
+
+def _can_be_made(path: Path, settings: "Config") -> bool:
+    """Of results/EXPERIMENT/STAGE/manifest, or results/EXPERIMENT/RECOGNIZER/STAGE/manifest."""
+    if len(path.parts) == 4:
+        # A comparison that is left from more recognizers cannot be made of one.
+        return path.parts[2] != "significance" or len(settings.recognizers) > 1
+    return path.parts[2] in settings.recognizers
 
 
 def _go_on_unless_interrupted(code: int) -> None:

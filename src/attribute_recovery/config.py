@@ -260,10 +260,24 @@ class CounterfactualsSection(Section):
 
 
 class ReportSection(Section):
-    """The page."""
+    """The page, and what of people it and MLflow may show."""
 
     title: str = Field(description="its heading")
     examples: Positive = Field(description="people shown in each figure of faces")
+    faces: Literal["auto", "all", "decoded", "none"] = Field(
+        description="faces on the page: decoded, those that the generator made; auto: all of the made world, "
+        "none of brought faces"
+    )
+    identities: Literal["auto", "named", "pseudonymous"] = Field(
+        description="people on the page and in MLflow; auto: named in the made world, else pseudonymous"
+    )
+
+    def resolved(self, source: str | None) -> Self:
+        """The section with auto replaced by what it means for data of that source (unknown: brought)."""
+        made = source == "world"
+        meant = {"faces": "all" if made else "none", "identities": "named" if made else "pseudonymous"}
+        changes = {name: value for name, value in meant.items() if getattr(self, name) == "auto"}
+        return self.model_copy(update=changes)
 
 
 class Tracking(Section):

@@ -52,7 +52,9 @@ def test_all_pairs_flip_where_the_jaw_alone_is_who_somebody_is(
         assert row["cross_talk"] < 0.005
     same = table["image_id"].str[:2] == table["other_image_id"].str[:2]
     assert (same == (table["kind"] == "genuine")).all()
-    assert {path.name for path in tmp_path.iterdir()} == {"attribute-genuine.png", "attribute-impostor.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"attribute-{kind}{ending}.png" for kind in ("genuine", "impostor") for ending in ("", "-decoded")
+    }
 
 
 def test_a_flip_that_the_reconstruction_shows_already_counts_as_failed(
@@ -132,8 +134,9 @@ def test_representations_flip_in_both_directions(
     same = table["image_id"].str[:2] == table["other_image_id"].str[:2]
     assert (same == (table["direction"] == "to_non_match")).all()
     assert {path.name for path in tmp_path.iterdir()} == {
-        "representation-to_match.png",
-        "representation-to_non_match.png",
+        f"representation-{way}{ending}.png"
+        for way in ("to_match", "to_non_match")
+        for ending in ("", "-decoded")
     }
 
 

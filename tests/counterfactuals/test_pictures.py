@@ -1,6 +1,7 @@
 """Pictures: there where something flipped, evenly from all that did, and the same bytes each time."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,24 @@ def test_moves_are_shown_evenly_from_those_that_flipped(case, drawn_grids, tmp_p
     assert names["column_titles"][0] == "0.47 → 0.53"
 
 
+def test_each_picture_is_drawn_once_more_without_real_images(case, drawn_grids, tmp_path: Path) -> None:
+    made, drawn, _ = case
+    negative = replace(made, images=255 - made.images)  # so that real images are none that G makes
+    draw_moved(negative, representation(case, np.ones(N, bool)), drawn, tmp_path / "a.png")
+    table, found = edits(case, np.arange(N) < 5, CHANGES)
+    draw_edited(negative, table, found, drawn, tmp_path)
+    grids = {path.name: rows for rows, path, _ in drawn_grids}
+    assert set(grids) == {
+        f"{stem}{ending}.png"
+        for stem in ("a", "attribute-genuine", "attribute-impostor")
+        for ending in ("", "-decoded")
+    }
+    for name, n_real in (("a", 2), ("attribute-genuine", 1)):
+        real, decoded = grids[f"{name}.png"], grids[f"{name}-decoded.png"]
+        for place, (one, other) in enumerate(zip(real, decoded, strict=True)):
+            np.testing.assert_array_equal(one, 255 - other if place < n_real else other)
+
+
 def test_nothing_flipped_no_picture(case, tmp_path: Path) -> None:
     made, drawn, attributes = case
     draw_moved(made, representation(case, np.zeros(N, bool)), drawn, tmp_path / "a.png")
@@ -88,13 +107,14 @@ def test_edits_are_told_in_words(case, drawn_grids, tmp_path: Path) -> None:
     made, drawn, _ = case
     table, found = edits(case, np.arange(N) < 5, CHANGES)
     draw_edited(made, table, found, drawn, tmp_path)
-    assert [path.name for _, path, _ in drawn_grids] == ["attribute-genuine.png", "attribute-impostor.png"]
+    names = [path.name for _, path, _ in drawn_grids]
+    assert names[::2] == ["attribute-genuine.png", "attribute-impostor.png"]
     rows, _, names = drawn_grids[0]
     np.testing.assert_array_equal(rows[1], made.images[[0, 2, 4]])
     np.testing.assert_array_equal(rows[0], made.images[drawn.second[[0, 2, 4]]])
     lines = names["column_titles"][0].split("\n")
     assert lines == ["0.25 → 0.75", "jaw -18 → 3", "hair: long", "light azimuth 0.12 → 0.5", "and 2 more"]
-    assert len(drawn_grids[1][0][0]) == 2
+    assert len(drawn_grids[2][0][0]) == 2
 
 
 def test_pictures_are_png_of_equal_bytes(case, tmp_path: Path) -> None:
@@ -105,3 +125,4 @@ def test_pictures_are_png_of_equal_bytes(case, tmp_path: Path) -> None:
     first, second = (tmp_path / name for name in ("a.png", "b.png"))
     assert first.read_bytes().startswith(b"\x89PNG")
     assert first.read_bytes() == second.read_bytes()
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}

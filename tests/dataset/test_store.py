@@ -185,16 +185,3 @@ def test_json_refuses_what_is_not_a_number(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         store.write_json({"a": float("nan")}, tmp_path / "a.json")
     assert (tmp_path / "a.json").read_text() == '{\n "a": 1.5\n}\n'
-
-
-def test_private_files_are_their_owner_s_from_the_first_byte(tmp_path: Path) -> None:
-    with store.private_files():
-        store.write_array(tmp_path / "a.bcolz", [images(3)], (64, 64, 3), np.uint8, 3)
-        with pytest.raises(KeyError), store.private_files():
-            raise KeyError
-        (tmp_path / "inside").touch()
-    (tmp_path / "after").touch()
-    for path in (tmp_path / "a.bcolz").rglob("*"):
-        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
-    assert (tmp_path / "inside").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "after").stat().st_mode & 0o044

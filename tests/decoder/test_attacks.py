@@ -220,7 +220,7 @@ def attacked(tiny_run, settings: DecoderSection, compute: Compute, tmp_path_fact
         checkpoint=folder / "c.safetensors",
     )
     outputs = {"samples": "samples.bcolz", "samples_read": "read.bcolz", "samples_table": "samples.parquet"}
-    outputs |= {"metrics": "metrics.json", "figure": "samples.png"}
+    outputs |= {"metrics": "metrics.json", "figure": "samples.png", "figure_decoded": "samples-decoded.png"}
     arguments = data | models | tiny_run.paths("images", "threshold", "heads_weights", "heads_card")
     arguments |= {"transformer_weights": weights, "transformer_card": card}
     arguments |= {name: folder / file for name, file in outputs.items()}
@@ -236,7 +236,12 @@ def test_the_entry_writes_samples_of_calibration_and_test(attacked, tiny_run) ->
     read = read_array(paths["samples_read"])
     assert read.shape == (32, 19, 7)
     np.testing.assert_allclose(read[:, :, 1:3].sum(2), 1, atol=1e-5)
-    assert paths["figure"].read_bytes().startswith(b"\x89PNG")
+    heights = []
+    for name in ("figure", "figure_decoded"):
+        assert paths[name].read_bytes().startswith(b"\x89PNG")
+        assert paths[name].stat().st_mode & 0o777 == 0o600
+        heights.append(int.from_bytes(paths[name].read_bytes()[20:24], "big"))
+    assert heights[1] < heights[0]  # without the row of real images
 
 
 def test_the_entrys_rates_are_those_of_its_files(attacked, tiny_run, models) -> None:

@@ -157,6 +157,7 @@ def test_every_image_is_encoded_and_the_split_test_measured(
             codes=folder / "codes.bcolz",
             metrics=folder / "metrics.json",
             figure=folder / "reconstructions.png",
+            figure_decoded=folder / "reconstructions-decoded.png",
         )
         return found, folder
 
@@ -170,6 +171,11 @@ def test_every_image_is_encoded_and_the_split_test_measured(
     assert found == expected | {"n_images": 16, "n_identities": 4, "split": "test"}
     assert json.loads((folder / "metrics.json").read_text()) == found
     _, again = run("again")
+    heights = []
+    for name in ("reconstructions.png", "reconstructions-decoded.png"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+        heights.append(int.from_bytes((folder / name).read_bytes()[20:24], "big"))
+    assert heights[1] < heights[0]  # without the row of real images
     for name in ("metrics.json", "reconstructions.png"):
         digests = {hashlib.sha256((place / name).read_bytes()).hexdigest() for place in (folder, again)}
         assert len(digests) == 1

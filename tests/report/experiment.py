@@ -57,9 +57,17 @@ def write_experiment(root: Path, recognizers: tuple[str, ...] = ("default",)) ->
     bands = {"band_power_ratio": [1.01, 0.98, 0.91, 0.84, 0.71], "sharpness_ratio": 0.86, "l1": 0.0214}
     write(root / "generator/metrics.json", bands | STANDS_ON)
     picture(root / "generator/reconstructions.png", 10)
+    picture(root / "generator/reconstructions-decoded.png", 110)
     write(root / "attributes/metrics.json", _heads())
     for name in recognizers:
         write_recognizer(root / name)
+    if len(recognizers) > 1:
+        write_comparison(root / "significance", recognizers)
+    people = [f"test-{i:04d}" for i in range(40)]
+    columns = {"image_id": [f"{each}/{j:03d}" for each in people for j in range(2)]}
+    table(
+        root / "dataset/images.parquet", columns | {"identity": [each for each in people for _ in range(2)]}
+    )
     return root
 
 
@@ -68,6 +76,7 @@ def write_recognizer(folder: Path) -> None:
     _write_rates(folder / "recognizer")
     write(folder / "decoder/metrics.json", decoder_metrics())
     picture(folder / "decoder/samples.png", 20)
+    picture(folder / "decoder/samples-decoded.png", 120)
     write(folder / "recovery/metrics.json", recovery_metrics())
     table(folder / "recovery/recovered.parquet", {"image_id": ["test-0000/000"], "recovered.yaw.mean": [3.0]})
     picture(folder / "recovery/reliability.png", 30)
@@ -80,6 +89,7 @@ def write_recognizer(folder: Path) -> None:
     attribute_table().to_parquet(_made(folder / "counterfactuals/attribute.parquet"))
     for number, stem in enumerate(("representation-to_match", "attribute-genuine")):
         picture(folder / f"counterfactuals/pictures/{stem}.png", 60 + number)
+        picture(folder / f"counterfactuals/pictures/{stem}-decoded.png", 160 + number)
 
 
 def write(path: Path, values: Any) -> None:
@@ -296,6 +306,53 @@ def _measured(measure: str, name: str, direction: str, estimate: float, p: float
         return row | {"between_nats": 0.7, "within_nats": 0.1, "variance_share": 0.8} | iccs
     talk = {"cross_talk": 0.12, "cross_talk_worst": 0.4, "cross_talk_worst_attribute": "hair_style"}
     return row | {"placebo_effect": 0.04, "achieved": 0.93, "dose": 8.0} | talk | dict.fromkeys(FLIPS, 0.021)
+
+
+def write_comparison(folder: Path, recognizers: tuple[str, ...]) -> None:
+    """All files of the comparison."""
+    comparison_frame(recognizers).to_parquet(_made(folder / "comparison.parquet"))
+    write(folder / "metrics.json", comparison_metrics(recognizers))
+    picture(folder / "comparison.png", 70)
+
+
+def comparison_frame(recognizers: tuple[str, ...]) -> pd.DataFrame:
+    """The long table of differences: yaw and glasses differ in all measures, the rest in none."""
+    gaps = {"yaw": 0.2, "glasses": -0.1}
+    rows: list[dict[str, Any]] = []
+    for place, name in enumerate(recognizers):
+        for other in recognizers[:place]:
+            keys = {"recognizer": name, "other": other, "direction": "", "n_identities": 160, "split": "test"}
+            for measure in (*MEASURES, *FLIPS):
+                for attribute in (*CONTINUOUS, *DISCRETE):
+                    gap = gaps.get(attribute, 0.0)
+                    rows.append(keys | {"attribute": attribute, "measure": measure} | _gap(0.3, gap))
+            for direction in ("increase", "decrease"):
+                row = {"attribute": "yaw", "measure": "decision_effect", "direction": direction}
+                rows.append(keys | row | _gap(0.3, 0.2))
+            rows.append(keys | {"attribute": "", "measure": "tar_at_same_fmr"} | _gap(0.9, 0.05))
+            rows.append(keys | {"attribute": "", "measure": "fmr_at_same_fmr"} | _gap(0.001, 0.0))
+    return pd.DataFrame(rows)
+
+
+def _gap(other: float, gap: float) -> dict[str, float]:
+    p = 0.0005 if gap else 0.6
+    ends = {"estimate": gap, "low": gap - 0.04, "high": gap + 0.04, "p": p, "q": 3 * p if gap else 0.9}
+    return ends | {"recognizer_estimate": other + gap, "other_estimate": other}
+
+
+def comparison_metrics(recognizers: tuple[str, ...]) -> dict[str, Any]:
+    """metrics.json of the comparison."""
+    names, values = [*CONTINUOUS, *DISCRETE], dict[str, Any]()
+    for measure in (*MEASURES, *FLIPS):
+        values |= {f"{measure}{ending}": dict.fromkeys(names, 0.01) for ending in ("", "_p", "_q")}
+        values[f"{measure}_interval"] = {name: [0.0, 0.02] for name in names}
+    for rate in ("tar_at_same_fmr", "fmr_at_same_fmr"):
+        values |= {rate: 0.05, f"{rate}_interval": [0.01, 0.09], f"{rate}_p": 0.0005, f"{rate}_q": 0.001}
+    values["significant"] = {measure: ["yaw", "glasses"] for measure in MEASURES}
+    pairs = {
+        name: dict.fromkeys(recognizers[:place], values) for place, name in enumerate(recognizers) if place
+    }
+    return {"fmr": 0.001, "split": "test", **pairs}
 
 
 def counterfactual_metrics() -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib import image as pictures
 from matplotlib import pyplot as plt
 
-from attribute_recovery.report.figures import new_figure, save_figure, save_image_grid
+from attribute_recovery.report.figures import decoded_name, new_figure, save_figure, save_image_grid
 
 
 @pytest.fixture
@@ -52,6 +52,17 @@ def test_every_image_is_in_the_grid(tmp_path: Path, images: npt.NDArray[np.uint8
     save_image_grid([images[:1]], path, row_titles=["a"], title="t", column_titles=["c"], scale=2.0)
     found = shares(path)
     assert found[0] > 0.2 and max(found[1:]) < 1e-3
+
+
+def test_faces_are_their_owners_and_plots_are_as_usual(tmp_path: Path, images: npt.NDArray[np.uint8]) -> None:
+    (tmp_path / "usual").touch()
+    save_image_grid([images], tmp_path / "grid.png", row_titles=["a"])
+    for faces in (True, False):
+        save_figure(new_figure(2.0, 2.0)[0], tmp_path / f"{faces}.png", faces=faces)
+    modes = {path.stem: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes["grid"] == modes["True"] == 0o600
+    assert modes["False"] == modes["usual"]
+    assert decoded_name("a/b.png") == "a/b-decoded.png"
 
 
 def test_a_larger_scale_makes_a_larger_picture(tmp_path: Path, images: npt.NDArray[np.uint8]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from attribute_recovery.report import metrics
 from attribute_recovery.report.goals import goals
 from attribute_recovery.report.keys import metric_keys
+from attribute_recovery.report.privacy import Privacy
 from attribute_recovery.report.results import Results, lookup
 
 ROOT = Path(__file__).parents[2]
@@ -43,8 +44,21 @@ def test_the_generators_rate_comes_from_the_first_recognizer(made: ModuleType, t
     assert turned["reconstruction_tar_ratio_interval"] == [0.4, 0.6]
 
 
-def test_every_key_is_documented(experiment: Path) -> None:
+def test_every_key_is_documented(made: ModuleType, experiment: Path, tmp_path: Path) -> None:
     assert metrics.undocumented(collected(experiment)) == []
+    made.write_experiment(tmp_path / "two", ("one", "other"))
+    both = collected(tmp_path / "two", "one", "other")
+    assert set(both["significance"]) == {"fmr", "split", "other"}
+    assert metrics.undocumented(both) == []
+
+
+def test_examples_of_images_are_left_out_where_people_are_pseudonymous(
+    made: ModuleType, experiment: Path
+) -> None:
+    made.write(experiment / "dataset/report.json", {"duplicates": {"images": 2, "examples": ["ann/1"]}})
+    assert collected(experiment)["dataset"]["duplicates"]["examples"] == ["ann/1"]
+    found = metrics.collect_metrics(Results(experiment, privacy=Privacy(key=b"k")), ["default"])
+    assert found["dataset"] == {"duplicates": {"images": 2}}
 
 
 def test_a_key_that_is_not_documented_is_found(made: ModuleType, experiment: Path) -> None:

@@ -1,6 +1,8 @@
 """The page: complete, self-contained, well-formed, equal for equal inputs, plain about what is missing."""
 
+import base64
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -11,9 +13,10 @@ import pytest
 
 from attribute_recovery.config import ReportSection
 from attribute_recovery.report.page import write_report
-from attribute_recovery.report.results import EXPECTED, Expected
+from attribute_recovery.report.privacy import KEY_NAME
+from attribute_recovery.report.results import EXPECTED, EXPECTED_OF_SEVERAL, Expected
 
-SETTINGS = ReportSection(title="What <it> sees", examples=3)
+SETTINGS = ReportSection(title="What <it> sees", examples=3, faces="auto", identities="auto")
 VOID = {"meta", "img", "br", "hr", "link", "input", "line", "polyline", "circle"}
 
 
@@ -58,11 +61,15 @@ class Page(HTMLParser):
         self.text += data
 
 
-def written(folder: Path, *recognizers: str) -> tuple[Page, str]:
+def written(folder: Path, *recognizers: str, **settings: str) -> tuple[Page, str]:
     """The page of an experiment, parsed and as text."""
     page, metrics = folder / "report/index.html", folder / "report/metrics.json"
     write_report(
-        SETTINGS, experiment_dir=folder, recognizers=recognizers or ("default",), page=page, metrics=metrics
+        SETTINGS.model_copy(update=settings),
+        experiment_dir=folder,
+        recognizers=recognizers or ("default",),
+        page=page,
+        metrics=metrics,
     )
     html = page.read_text(encoding="utf-8")
     return Page(html), html
@@ -119,7 +126,7 @@ def test_each_missing_file_is_named_and_the_rest_is_there(experiment: Path, expe
 
 
 def test_an_empty_experiment_says_so_of_everything(tmp_path: Path) -> None:
-    page, _ = written(tmp_path)
+    page, _ = written(tmp_path, faces="all", identities="named")
     for expected in EXPECTED:
         assert expected.path.replace("<recognizer>", "default") in page.text
     assert "0 reached theirs, 17 not computed" in page.text
@@ -161,9 +168,96 @@ def test_equal_inputs_give_equal_bytes_wherever_they_lie(made: ModuleType, tmp_p
 def test_several_recognizers_each_have_their_part(made: ModuleType, tmp_path: Path) -> None:
     made.write_experiment(tmp_path, ("default", "shortcut"))
     page, _ = written(tmp_path, "default", "shortcut")
-    assert {"default-recognizer", "shortcut-significance"} <= set(page.ids)
+    assert {"default-recognizer", "shortcut-significance", "comparison-shortcut-default"} <= set(page.ids)
     assert "The recognizer “shortcut”" in page.text
     assert len(set(page.ids)) == len(page.ids)
+    assert page.wrong == [] and "Not computed" not in page.text
+    for part in ("“shortcut” compared with “default”", "“shortcut” less “default”, attribute by attribute"):
+        assert part in page.text
+    metrics = json.loads((tmp_path / "report/metrics.json").read_text())
+    assert metrics["significance"]["shortcut"]["default"]["tar_at_same_fmr"] == 0.05
+
+
+@pytest.mark.parametrize("expected", EXPECTED_OF_SEVERAL, ids=lambda each: each.path)
+def test_a_missing_comparison_is_named(made: ModuleType, tmp_path: Path, expected: Expected) -> None:
+    made.write_experiment(tmp_path, ("default", "shortcut"))
+    (tmp_path / expected.path).unlink()
+    page, _ = written(tmp_path, "default", "shortcut")
+    assert f"Not computed: {expected.what} ({expected.path} is not there)" in page.text
+    assert page.wrong == []
+
+
+def mode(path: Path) -> int:
+    """Of a file."""
+    return path.stat().st_mode & 0o777
+
+
+def test_of_the_made_world_all_is_shown(made: ModuleType, experiment: Path) -> None:
+    page, html = written(experiment)
+    assert len(page.sources) == 7
+    assert "No real person is shown" in page.text and "test-0000/000" in html
+    assert mode(experiment / "report/index.html") == 0o600
+    assert not (experiment / KEY_NAME).exists()
+
+
+@pytest.mark.parametrize("source", ["folders", None])
+def test_of_brought_faces_none_is_shown_and_nobody_named(
+    made: ModuleType, experiment: Path, source: str | None
+) -> None:
+    report = made._dataset_report() | {"source": source}
+    report["duplicates"]["examples"] = ["test-0003/001"]
+    made.write(experiment / "dataset/report.json", {k: v for k, v in report.items() if v is not None})
+    page, html = written(experiment)
+    plots = {
+        data_uri(experiment / f"default/{path}.png")
+        for path in ("recovery/reliability", "significance/significance")
+    }
+    assert set(page.sources) == plots
+    assert "No face is shown on this page." in page.text and "have pseudonyms" in page.text
+    assert page.wrong == [] and "Not computed" not in page.text
+    for text in (html, (experiment / "report/metrics.json").read_text()):
+        assert not re.search(r"test-\d{4}", text)
+    key = (experiment / KEY_NAME).read_bytes()
+    assert mode(experiment / KEY_NAME) == 0o600
+    assert key.hex() not in html
+    assert written(experiment)[1] == html  # the same key, so the same pseudonyms
+
+
+def test_decoded_faces_alone_are_shown(experiment: Path) -> None:
+    page, _ = written(experiment, faces="decoded")
+    shown = set(page.sources)
+    assert len(page.sources) == 7
+    for path in (
+        "generator/reconstructions",
+        "default/decoder/samples",
+        "default/counterfactuals/pictures/attribute-genuine",
+        "default/counterfactuals/pictures/representation-to_match",
+    ):
+        assert data_uri(experiment / f"{path}.png") not in shown
+        assert data_uri(experiment / f"{path}-decoded.png") in shown
+    assert data_uri(experiment / "default/significance/edits.png") in shown
+    assert "test-0000/000" in page.text  # who is shown is another question
+    (experiment / "generator/reconstructions-decoded.png").unlink()
+    page, _ = written(experiment, faces="decoded")
+    missing = "the picture of reconstructions (generator/reconstructions-decoded.png is not there)"
+    assert missing in page.text
+
+
+def test_a_page_without_faces_may_be_read_by_others(experiment: Path) -> None:
+    written(experiment, faces="none")
+    assert mode(experiment / "report/index.html") == 0o666 & ~current_umask()
+
+
+def current_umask() -> int:
+    """Of this process."""
+    before = os.umask(0)
+    os.umask(before)
+    return before
+
+
+def data_uri(path: Path) -> str:
+    """A picture as the page has it."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def test_nothing_half_written_is_left(experiment: Path) -> None:

@@ -5,6 +5,7 @@ from types import ModuleType
 import pytest
 
 from attribute_recovery.report import tables
+from attribute_recovery.report.privacy import Privacy
 
 
 @pytest.mark.parametrize(
@@ -37,12 +38,23 @@ def test_the_largest_changes_are_those_in_standard_deviations() -> None:
 
 
 def test_examples_are_spread_evenly_and_include_both_kinds(made: ModuleType) -> None:
-    table = tables.edits_table(made.attribute_table(40), 5)
+    table = tables.edits_table(made.attribute_table(40), 5, Privacy())
     assert [row[1].text for row in table.rows] == ["genuine, accepted"] * 5 + ["impostor, rejected"] * 5
-    few = tables.edits_table(made.attribute_table(4), 5)
+    few = tables.edits_table(made.attribute_table(4), 5, Privacy())
     assert len(few.rows) == 4
     scores = [float(row[2].text) for row in table.rows[:5]]
     assert scores == sorted(scores) and scores[0] == pytest.approx(0.7) and scores[-1] == pytest.approx(0.738)
+
+
+def test_images_have_the_names_that_may_be_told(made: ModuleType) -> None:
+    private = Privacy(key=b"k", identities={"test-0000/000": "test-0000"})
+    for table, frame in (
+        (lambda frame: tables.edits_table(frame, 1, private), made.attribute_table(2)),
+        (lambda frame: tables.moves_table(frame, 1, {}, {}, private), made.representation_table(2)),
+    ):
+        cell = table(frame).rows[0][0]
+        assert cell.text == private.image("test-0000/000")
+        assert cell.note == f"against {private.image('test-0000/001')}"
 
 
 def test_every_attribute_is_listed_even_if_nothing_was_read(made: ModuleType) -> None:

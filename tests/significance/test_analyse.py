@@ -19,6 +19,7 @@ COMPUTE = Compute(threads=1, device="cpu", precision="float32")
 def _outputs(folder: Path) -> dict[str, Path]:
     names = {
         "significance": "significance.parquet",
+        "contributions": "contributions.parquet",
         "metrics": "metrics.json",
         "figure": "significance.png",
         "edits": "edits.png",
@@ -56,6 +57,18 @@ def test_metrics_are_what_is_written(run: Any) -> None:
     }
     for name in ("figure", "edits"):
         assert outputs[name].stat().st_size > 0
+
+
+def test_contributions_are_of_the_same_figures(run: Any) -> None:
+    table = pd.read_parquet(run[1]["significance"])
+    parts = pd.read_parquet(run[1]["contributions"])
+    keys = ["measure", "attribute", "direction"]
+    assert set(map(tuple, table[keys].to_numpy())) <= set(map(tuple, parts[keys].to_numpy()))
+    means = parts[parts["part"] == ""].groupby(keys)[["total", "n"]].sum()
+    for _, row in table[table["measure"] != "identity_share"].iterrows():
+        total, n = means.loc[tuple(row[keys])]
+        assert total / n == pytest.approx(row["estimate"])
+        assert n == row["n_images"]
 
 
 def test_equal_inputs_give_equal_files(run: Any, stage_files: dict[str, Path], tmp_path: Path) -> None:

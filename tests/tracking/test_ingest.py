@@ -123,12 +123,24 @@ def test_inputs_and_outputs_are_named_by_path_and_hash_not_copied(experiment: Pa
     assert not (experiment.parent / "mlartifacts").exists()
 
 
+def test_errors_may_name_people_so_their_words_are_withheld(experiment: Path) -> None:
+    begin_execution(experiment, command="make run")
+    run_job(experiment, "bad", error=ValueError("image 'ann/001' is not there"))
+    end_execution(experiment, "failed", error="ann/001 is not there")
+    assert ingest(experiment, experiment_name=NAME) == 1
+    runs = runs_of(experiment)
+    for run in runs.values():
+        assert run.data.tags["error.message"].startswith("withheld, since people are pseudonymous")
+    assert runs["bad arc"].data.tags["error.type"] == "ValueError"
+    assert b"ann" not in (experiment.parent / "mlflow.db").read_bytes()
+
+
 def test_failed_and_interrupted_jobs_are_there_as_such(experiment: Path) -> None:
     begin_execution(experiment, command="make run")
     run_job(experiment, "bad", error=ValueError("tau is 2"))
     write_killed_record(experiment)
     end_execution(experiment, "failed", error="a rule failed")
-    assert ingest(experiment, experiment_name=NAME) == 2
+    assert ingest(experiment, experiment_name=NAME, identities="named") == 2
     runs = runs_of(experiment)
     assert runs["bad arc"].info.status == "FAILED"
     assert runs["bad arc"].data.tags["error.message"] == "tau is 2"

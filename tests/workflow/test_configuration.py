@@ -1,5 +1,7 @@
 """How the workflow takes its configuration, and what it says of a wrong one before any job starts."""
 
+import re
+
 import pytest
 
 WRONG = [
@@ -58,7 +60,11 @@ def test_two_recognizers_are_explained_side_by_side(clone):
     (clone.folder / "a.json").touch()
     done = clone.call("snakemake", "--configfile", config, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "results/tiny/second/counterfactuals/manifest-counterfactuals.json" in done.stdout + done.stderr
+    planned = done.stdout + done.stderr
+    assert "results/tiny/second/counterfactuals/manifest-counterfactuals.json" in planned
+    assert "results/tiny/significance/manifest-significance_compare.json" in planned
+    for once in ("dataset", "generator_train", "attributes_heads", "significance_compare"):
+        assert re.search(rf"^{once} +1$", planned, re.MULTILINE), once
 
 
 def test_a_recognizer_whose_file_is_missing_stops_the_run_before_any_job(clone):

@@ -41,15 +41,20 @@ class Call:
     names: frozenset[str]
 
 
+SECOND = "recognizers: {second: {source: weights, weights: a.safetensors, target_fmr: 0.1}}"
+
+
 @pytest.fixture(scope="module")
-def rules() -> dict[str, Any]:
-    """Every rule but `all`, by name."""
+def rules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every rule but `all`, by name, of a workflow with two recognizers."""
     folder, interpreter = Path.cwd(), sys.executable
+    config = tmp_path_factory.mktemp("config") / "two.yaml"
+    config.write_text(f"extends: {ROOT}/config/default.yaml\n{SECOND}\n")
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             workflow = api.workflow(
                 resource_settings=ResourceSettings(cores=1),
-                config_settings=ConfigSettings(),
+                config_settings=ConfigSettings(configfiles=[config]),
                 snakefile=ROOT / "Snakefile",
                 workdir=ROOT,
             )._workflow
@@ -164,9 +169,18 @@ def test_every_file_read_is_vouched_for_by_a_manifest_read_too(rules):
             if "/manifest-" not in path:
                 assert writers[path] in read, f"{name} reads {path}"
                 assert next(one for one in rule.input if str(one) == path).is_ancient, f"{name}: {path}"
-        if name not in ("dataset", "report"):
+        if name not in ("dataset", "report", "significance_compare"):
             needed = {writers[path] for path in read if "/manifest-" not in path}
             assert {path for path in read if "/manifest-" in path} == needed, name
+
+
+def test_the_comparison_reads_what_every_recognizer_wrote(rules):
+    """Its files have no names of their own among the inputs, so their manifests must be there."""
+    read = {str(path) for path in rules["significance_compare"].input}
+    for name in ("default", "second"):
+        for rule in ("embeddings", "rates", "significance"):
+            manifest = pattern(files(rules[rule].output)["manifest"]).replace("{recognizer}", name)
+            assert manifest.replace("{experiment}", "default") in read
 
 
 def test_all_asks_for_every_manifest(rules):

@@ -1,4 +1,7 @@
-"""Pictures of counterfactuals that flipped, evenly from all of them; none where nothing flipped."""
+"""Pictures of counterfactuals that flipped, evenly from all of them; none where nothing flipped.
+
+Each is drawn twice, the second time with reconstructions G(E(x)) in place of the real images.
+"""
 
 import json
 from pathlib import Path
@@ -13,7 +16,7 @@ from attribute_recovery.counterfactuals.pairs import DrawnPairs
 from attribute_recovery.counterfactuals.representation import RepresentationResult
 from attribute_recovery.counterfactuals.search import Found
 from attribute_recovery.generator.quality import reconstruct
-from attribute_recovery.report.figures import save_image_grid
+from attribute_recovery.report.figures import decoded_name, save_image_grid
 
 Rows = npt.NDArray[np.int64]
 
@@ -25,17 +28,13 @@ def draw_moved(material: Material, result: RepresentationResult, drawn: DrawnPai
     shown = _evenly(np.flatnonzero(result.table["flipped"].to_numpy(bool)))
     if not len(shown):
         return
-    rows = [
-        material.images[drawn.second[shown]],
-        material.images[drawn.first[shown]],
-        reconstruct(material.generator, result.before[shown]),
-        reconstruct(material.generator, result.after[shown]),
-    ]
+    decoded = [reconstruct(material.generator, codes[shown]) for codes in (result.before, result.after)]
     table = result.table.iloc[shown]
     titles = [f"{a:.2f} → {b:.2f}" for a, b in zip(table["score_unmoved"], table["score_after"], strict=True)]
-    save_image_grid(
-        rows, path, row_titles=["other", "image", "z decoded", "z' decoded"], column_titles=titles, scale=1.2
-    )
+    names = ["other", "image", "z decoded", "z' decoded"]
+    for real, where in _twice(path):
+        pair = [_images(material, rows[shown], real=real) for rows in (drawn.second, drawn.first)]
+        save_image_grid([*pair, *decoded], where, row_titles=names, column_titles=titles, scale=1.2)
 
 
 def draw_edited(
@@ -46,9 +45,8 @@ def draw_edited(
         shown = _evenly(np.flatnonzero((table["kind"] == kind) & table["flipped"]))
         if not len(shown):
             continue
-        rows = [
-            material.images[drawn.second[shown]],
-            reconstruct(material.generator, material.codes[drawn.first[shown]]),
+        decoded = [
+            _images(material, drawn.first[shown], real=False),
             reconstruct(material.generator, found.codes[shown]),
         ]
         titles = []
@@ -57,8 +55,20 @@ def draw_edited(
             more = [f"and {len(names) - 3} more"] if len(names) > 3 else []
             scores = f"{table['score_reconstructed'][i]:.2f} → {table['score_after'][i]:.2f}"
             titles.append("\n".join([scores, *names[:3], *more]))
-        path = pictures / f"attribute-{kind}.png"
-        save_image_grid(rows, path, row_titles=["other", "image", "changed"], column_titles=titles, scale=1.5)
+        names = ["other", "image", "changed"]
+        for real, path in _twice(pictures / f"attribute-{kind}.png"):
+            rows = [_images(material, drawn.second[shown], real=real), *decoded]
+            save_image_grid(rows, path, row_titles=names, column_titles=titles, scale=1.5)
+
+
+def _twice(path: Path) -> tuple[tuple[bool, Path], ...]:
+    """Whether real images are shown, and where."""
+    return (True, path), (False, path.with_name(decoded_name(path.name)))
+
+
+def _images(material: Material, rows: Rows, *, real: bool) -> npt.NDArray[np.uint8]:
+    """The images at these rows, or their reconstructions."""
+    return material.images[rows] if real else reconstruct(material.generator, material.codes[rows])
 
 
 def _short(change: dict[str, Any]) -> str:

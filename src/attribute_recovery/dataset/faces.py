@@ -43,7 +43,8 @@ from attribute_recovery.dataset.labels import (
 from attribute_recovery.dataset.sources.choose import check_source, list_source
 from attribute_recovery.dataset.sources.listing import Listing, no_pairs, require_file
 from attribute_recovery.dataset.splits import deal_identities, few_identities, require_source_splits
-from attribute_recovery.dataset.store import private_files, write_array, write_json, write_table
+from attribute_recovery.dataset.store import write_array, write_json, write_table
+from attribute_recovery.tracking.private import private_files
 
 Rows = npt.NDArray[np.int64]
 

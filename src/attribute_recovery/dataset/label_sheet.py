@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from attribute_recovery.dataset.store import private_files, read_images, read_table
+from attribute_recovery.dataset.store import read_images, read_table
 from attribute_recovery.tracking.digest import atomic_output
+from attribute_recovery.tracking.private import private_files
 
 TABLE_NAME = "labels.csv"
 FACE_SIDE = 128

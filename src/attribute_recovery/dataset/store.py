@@ -6,7 +6,6 @@ bytes. One writer an array: two lose rows in silence.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -81,20 +80,6 @@ def write_json(value: object, path: Path) -> None:
     beside = _beside(path)
     beside.write_text(text)
     beside.replace(path)
-
-
-@contextmanager
-def private_files() -> Iterator[None]:
-    """Files that are made within are read and written by their owner only (mode 0600, folders 0700).
-
-    Faces are personal data. They are so from their first byte on: this sets the umask, which belongs to the
-    whole process, and puts it back.
-    """
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def rows_of(table: pd.DataFrame, split: str) -> Rows:

@@ -208,6 +208,7 @@ def sample_and_attack(
     samples_table: Path,
     metrics: Path,
     figure: Path,
+    figure_decoded: Path,
 ) -> dict[str, Any]:
     """Write samples of p(w given z), what heads read in them, and the attacks' rates; the entry of the stage.
 
@@ -224,7 +225,7 @@ def sample_and_attack(
         samples_read: bcolz array float32 (m, samples, width), written, see `readings`.
         samples_table: Parquet, image_id, identity and split of row i, written.
         metrics: JSON of what is returned, written.
-        figure: PNG of some people, written.
+        figure, figure_decoded: PNG of some people, with their real images and without, written.
 
     Returns:
         The attacks' rates and the samples' spread on the split `test`; None for what is not defined.
@@ -267,7 +268,7 @@ def sample_and_attack(
     values |= {"samples": settings.samples, "split": "test"}
     write_json(values, metrics)
     people = listed["identity"].to_numpy(object)[test]
-    _draw(images, chosen[test], people, found[test], own_codes, decoder, figure)
+    _draw(images, chosen[test], people, found[test], own_codes, decoder, (figure, figure_decoded))
     return values
 
 
@@ -371,11 +372,13 @@ def _draw(
     samples: Floats,
     codes: Floats,
     decoder: Decoder,
-    figure: Path,
+    figures: tuple[Path, Path],
 ) -> None:
+    """With the real images, and without."""
     first_of_each = np.unique(people, return_index=True)[1][:8]
     shown = [read_images(images, rows[first_of_each]), reconstruct(decoder.generator, codes[first_of_each])]
     shown += [reconstruct(decoder.generator, samples[first_of_each, j]) for j in range(4)]
     titles = ["x", "G(E(x))", *(f"sample {j + 1}" for j in range(4))]
     title = "Images decoded from embeddings alone: x̂ ~ p(x given z)"
-    save_image_grid(shown, figure, row_titles=titles, title=title)
+    for figure, first in zip(figures, (0, 1), strict=True):
+        save_image_grid(shown[first:], figure, row_titles=titles[first:], title=title)

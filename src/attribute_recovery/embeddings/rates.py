@@ -18,10 +18,20 @@ from attribute_recovery.embeddings.distance import (
 )
 from attribute_recovery.embeddings.pairs import Embeddings, Pairs, genuine_pairs, impostor_pairs, nearest_rows
 from attribute_recovery.embeddings.store import read_embeddings
-from attribute_recovery.embeddings.threshold import Calibration, DecisionThreshold, fixed_threshold
+from attribute_recovery.embeddings.threshold import (
+    Calibration,
+    DecisionThreshold,
+    fixed_threshold,
+    identity_pairs,
+)
 from attribute_recovery.recognizer.card import RecognizerCard, read_recognizer_card
 from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval, pair_rate_interval
-from attribute_recovery.statistics.rates import det_curve, equal_error_rate
+from attribute_recovery.statistics.rates import (
+    Threshold,
+    det_curve,
+    equal_error_rate,
+    threshold_at_fmr,
+)
 
 CURVE_POINTS = 200
 
@@ -125,6 +135,16 @@ def split_pairs(images: pd.DataFrame, shards: Path, split: str, seed: int) -> Sp
     embeddings = read_embeddings(shards, rows)
     genuine = genuine_pairs(embeddings, identities, seed=seed)
     return SplitPairs(embeddings, identities, genuine, impostor_pairs(embeddings, identities, seed=seed))
+
+
+def threshold_of(pairs: SplitPairs, fmr: float) -> Threshold:
+    """τ at a false match rate on a split's impostors, or at the smallest rate that they can bear."""
+    return threshold_at_fmr(
+        pairs.impostor.scores,
+        fmr,
+        n_identities=pairs.n_identities,
+        n_identity_pairs=identity_pairs(pairs.impostor),
+    )
 
 
 def measured(test: SplitPairs, threshold: DecisionThreshold, *, seed: int, n_boot: int) -> dict[str, Any]:

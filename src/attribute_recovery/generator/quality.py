@@ -70,8 +70,12 @@ def encode_and_measure(
     codes: Path,
     metrics: Path,
     figure: Path,
+    figure_decoded: Path,
 ) -> dict[str, Any]:
-    """Write the codes of all images, G's quality on the split `test`, and a picture of reconstructions."""
+    """Write the codes of all images, G's quality on the split `test`, and a picture of reconstructions.
+
+    `figure` has the real images beside them, `figure_decoded` has not.
+    """
     device = prepare_torch(compute)
     generator = load_generator(weights, card, device, inference_dtype(compute))
     rows = read_table(table)
@@ -87,12 +91,11 @@ def encode_and_measure(
     write_card(metrics, values)
     people = test[~rows.loc[test, "identity"].duplicated()][:8]
     shown = np.searchsorted(test, people)
-    save_image_grid(
-        [real[shown], decoded[shown]],
-        figure,
-        row_titles=["x", "G(E(x))"],
-        title="Held-out people, reconstructed",
-    )
+    rows_shown, titles = [real[shown], decoded[shown]], ["x", "G(E(x))"]
+    for path, first in ((figure, 0), (figure_decoded, 1)):
+        save_image_grid(
+            rows_shown[first:], path, row_titles=titles[first:], title="Held-out people, reconstructed"
+        )
     return values
 
 

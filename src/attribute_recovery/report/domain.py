@@ -5,8 +5,20 @@ from typing import Any
 
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Picture, Points, Section, Table, Text
-from attribute_recovery.report.results import EXPECTED, Results, Values, interval_of, lookup, real, whole
+from attribute_recovery.report.figures import decoded_name
+from attribute_recovery.report.results import (
+    EXPECTED,
+    EXPECTED_OF_SEVERAL,
+    Results,
+    Values,
+    interval_of,
+    lookup,
+    real,
+    whole,
+)
 from attribute_recovery.report.tables import attributes_table, splits_table
+
+EVERYTHING = (*EXPECTED, *EXPECTED_OF_SEVERAL)
 
 
 def absent(results: Results, path: str, recognizer: str = "") -> list[Block]:
@@ -14,7 +26,8 @@ def absent(results: Results, path: str, recognizer: str = "") -> list[Block]:
     place = path.replace("<recognizer>", recognizer)
     if place not in results.faults:
         return []
-    what = next((expected.what for expected in EXPECTED if expected.path == path), place)
+    known = {name: each.what for each in EVERYTHING for name in (each.path, decoded_name(each.path))}
+    what = known.get(path, place)
     return [Absent(say.not_computed(what, place, results.faults[place]))]
 
 
@@ -22,6 +35,25 @@ def picture(results: Results, path: str, caption: str, recognizer: str = "") -> 
     """A picture with its caption, or a note that it is missing."""
     source = results.picture(path.replace("<recognizer>", recognizer))
     return [Picture(source, caption)] if source is not None else absent(results, path, recognizer)
+
+
+def face_picture(
+    results: Results, path: str, caption: str, recognizer: str = "", *, decoded: str = ""
+) -> list[Block]:
+    """A picture of faces, as far as they may be shown.
+
+    Args:
+        results: the experiment's files.
+        path: the picture with all faces.
+        caption: of that picture.
+        recognizer: its name, where the path has one.
+        decoded: caption of the same picture without real faces; empty where it never has any.
+    """
+    if results.privacy.faces == "none":
+        return []
+    if results.privacy.faces == "decoded" and decoded:
+        return picture(results, decoded_name(path), decoded, recognizer)
+    return picture(results, path, caption, recognizer)
 
 
 def stands_on(facts: Values, *, pairs: str = "", images: bool = True) -> str:
@@ -50,7 +82,7 @@ def data_section(results: Results) -> Section:
     report = results.json("dataset/report.json")
     blocks: list[Block] = absent(results, "dataset/report.json")
     if report:
-        blocks.append(Text(_data_sentence(report)))
+        blocks.append(Text(" ".join([_data_sentence(report), *privacy_sentences(results, report)])))
         table = splits_table(report)
         blocks += [table] if table else []
         blocks += (
@@ -69,12 +101,28 @@ def _data_sentence(report: Values) -> str:
     if report.get("source") == "world":
         text += (
             " They are made: three-dimensional heads rendered from attributes whose true values are "
-            "therefore known. No real person is shown on this page."
+            "therefore known."
         )
     copies = whole(report, "duplicates.across_splits")
     if copies is not None:
         text += f" Images that occur in more than one split: {copies}."
     return text
+
+
+def privacy_sentences(results: Results, report: Values) -> list[str]:
+    """What of people is shown on the page, in whole sentences."""
+    made, privacy = report.get("source") == "world", results.privacy
+    faces = {
+        "all": "No real person is shown on this page." if made else "Real people are shown on this page.",
+        "decoded": "No image of the data is shown on this page, only what the generator made; that may still "
+        "be like somebody.",
+        "none": "No face is shown on this page.",
+    }
+    names = (
+        "People and images have pseudonyms: who they are can be told only with the key that stays beside the "
+        "results."
+    )
+    return [faces[privacy.faces], *([names] if privacy.key is not None else [])]
 
 
 def generator_section(results: Results, metrics: Values) -> Section:
@@ -98,12 +146,13 @@ def generator_section(results: Results, metrics: Values) -> Section:
     decoder = _first_decoder(metrics)
     points.append(say.reconstruction(real(facts, key), interval_of(facts, key), stands_on(decoder)))
     blocks.append(Points(points))
-    caption = "Held-out people (x) and their reconstructions G(E(x)); the first image of each, unselected."
-    return Section(
-        "generator",
-        "The generator",
-        [*blocks, *picture(results, "generator/reconstructions.png", caption)],
+    shown = face_picture(
+        results,
+        "generator/reconstructions.png",
+        "Held-out people (x) and their reconstructions G(E(x)); the first image of each, unselected.",
+        decoded="Reconstructions G(E(x)) of held-out people; of the first image of each, unselected.",
     )
+    return Section("generator", "The generator", [*blocks, *shown])
 
 
 def _first_decoder(metrics: Values) -> Values:

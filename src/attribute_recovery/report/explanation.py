@@ -3,7 +3,7 @@
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Block, Cell, Drawing, Points, Section, Table, Text
 from attribute_recovery.report.curve import det_svg
-from attribute_recovery.report.domain import absent, picture, stands_on
+from attribute_recovery.report.domain import absent, face_picture, picture, stands_on
 from attribute_recovery.report.results import Results, Values, interval_of, lookup, real, whole
 from attribute_recovery.report.tables import name_cell, spread_table
 from attribute_recovery.report.weight import changed_blocks, weighed_blocks
@@ -138,11 +138,14 @@ def _decoded(results: Results, stages: Values, name: str) -> list[Block]:
             f"{say.number(real(facts, 'reconstruction_cosine'))} for reconstructions.",
         ]
         blocks.append(Points(points))
-    caption = (
-        "Held-out people: the image x, its reconstruction G(E(x)), and samples decoded from f(x) alone. No "
-        "sample was selected."
+    shown = "its reconstruction G(E(x)), and samples decoded from f(x) alone. No sample was selected."
+    blocks += face_picture(
+        results,
+        "<recognizer>/decoder/samples.png",
+        f"Held-out people: the image x, {shown}",
+        name,
+        decoded=f"Held-out people, of each an image x that is not shown: {shown}",
     )
-    blocks += picture(results, "<recognizer>/decoder/samples.png", caption, name)
     table = spread_table(facts, stages["recovery"])
     return [*blocks, table] if table else blocks
 

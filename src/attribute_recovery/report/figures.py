@@ -1,11 +1,18 @@
-"""Figures that the stages draw, all in one style; as PNG without dates, so equal data gives equal bytes."""
+"""Figures that the stages draw, all in one style; as PNG without dates, so equal data gives equal bytes.
+
+Those that show faces are for their owner alone (mode 0600), and each that shows real ones is drawn once more
+without them, for a page that may not show them.
+"""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from attribute_recovery.tracking.private import private_files
 
 Images = npt.NDArray[np.uint8]
 
@@ -37,12 +44,22 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     return plt.subplots(rows, columns, figsize=(width, height), layout="constrained")
 
 
-def save_figure(figure: Any, path: Path) -> None:
-    """Write a figure and close it."""
+def save_figure(figure: Any, path: Path, *, faces: bool = False) -> None:
+    """Write a figure and close it; one that shows faces so that only its owner can read it."""
     import matplotlib.pyplot as plt
 
-    figure.savefig(path, dpi=140, metadata={"Software": None})
+    with private_files() if faces else nullcontext():
+        figure.savefig(path, dpi=140, metadata={"Software": None})
     plt.close(figure)
+
+
+def decoded_name(path: str) -> str:
+    """Where the same picture lies without real faces.
+
+    >>> decoded_name("generator/reconstructions.png")
+    'generator/reconstructions-decoded.png'
+    """
+    return f"{path.removesuffix('.png')}-decoded.png"
 
 
 def save_image_grid(
@@ -54,7 +71,7 @@ def save_image_grid(
     column_titles: Sequence[str] = (),
     scale: float = 1.0,
 ) -> None:
-    """Write rows of images, (n, h, w, 3) uint8 each, one under the other, with their names on the left.
+    """Write rows of faces, (n, h, w, 3) uint8 each, one under the other, with their names on the left.
 
     Raises:
         ValueError: no images, rows of different lengths, or a name too few or too many.
@@ -82,4 +99,4 @@ def save_image_grid(
         grid[0, j].set_title(name, fontsize=8)
     if title:
         figure.suptitle(title, fontsize=10)
-    save_figure(figure, path)
+    save_figure(figure, path, faces=True)

@@ -16,7 +16,9 @@ STAGES = {
         "calibrated on the split `calibration`."
     ),
     "significance": (
-        "A summary of the three measures, from RECOGNIZER/significance/metrics.json; the table has them all."
+        "A summary of the three measures, from RECOGNIZER/significance/metrics.json; the table has them all. "
+        "Where there are several recognizers, also the figures of each less those of each before it, from "
+        "significance/metrics.json: people are resampled for both at once."
     ),
     "counterfactuals": (
         "How often counterfactuals flip decisions, from RECOGNIZER/counterfactuals/metrics.json."
@@ -58,6 +60,7 @@ def metric_keys() -> tuple[MetricKey, ...]:
         *_below("recognizers.<recognizer>.decoder", _DECODER),
         *_recovery("recognizers.<recognizer>.recovery"),
         *_below("recognizers.<recognizer>.significance", _SIGNIFICANCE),
+        *_comparison("significance"),
         *_below("recognizers.<recognizer>.counterfactuals", _COUNTERFACTUALS),
     )
 
@@ -92,7 +95,11 @@ def _dataset() -> Iterator[MetricKey]:
             ("splits.<split>.images", "images", "images in a split"),
             ("duplicates.images", "images", "images with the same pixels as an earlier one"),
             ("duplicates.across_splits", "number", "sets of equal images that lie in several splits"),
-            ("duplicates.examples", "list", "the first image_ids of equal images"),
+            (
+                "duplicates.examples",
+                "list",
+                "the first image_ids of equal images; left out where people are pseudonymous",
+            ),
             ("warnings", "list", "what to know before trusting the figures"),
         ),
     )
@@ -253,6 +260,40 @@ _COUNTERFACTUALS = (
     ("travel", "ratio", "travel on the sphere over that of the closed form"),
     *_STANDS_ON,
 )
+
+
+def _comparison(prefix: str) -> Iterator[MetricKey]:
+    pair = "<recognizer>.<other>"
+    entries = [
+        ("fmr", "rate", "at which rates are compared: the largest that one of the recognizers uses"),
+        ("split", "name", "split that the figures were measured on"),
+    ]
+    for rate, meaning in (
+        ("tar_at_same_fmr", "genuine pairs accepted, each recognizer with its own τ at that rate"),
+        ("fmr_at_same_fmr", "impostor pairs of `test` accepted at these τ"),
+    ):
+        entries += [
+            (f"{pair}.{rate}", "share", f"difference in {meaning}"),
+            (f"{pair}.{rate}_p", "p", "of no difference, by flips of sign"),
+            (f"{pair}.{rate}_q", "q", "controlled over all pairs of recognizers"),
+        ]
+    flips = "of the decisions that flip when the attribute changes"
+    for measure, unit, meaning in (
+        ("retained_information", "nats", "in what z holds of the attribute"),
+        ("identity_share", "share", "in between / (between + within)"),
+        ("decision_effect", "1 − cosine", "in how far the embedding moves"),
+        ("genuine_lost", "share", f"in genuine pairs lost, {flips}"),
+        ("genuine_gained", "share", f"in genuine pairs gained, {flips}"),
+        ("impostor_gained", "share", f"in impostor pairs gained, {flips}"),
+        ("impostor_lost", "share", f"in impostor pairs lost, {flips}"),
+    ):
+        entries += [
+            (f"{pair}.{measure}.<attribute>", unit, f"difference {meaning}"),
+            (f"{pair}.{measure}_p.<attribute>", "p", "of no difference, by flips of sign"),
+            (f"{pair}.{measure}_q.<attribute>", "q", "controlled for false discoveries within the measure"),
+        ]
+    entries.append((f"{pair}.significant.<measure>", "list of names", "attributes with q < 0.05"))
+    yield from _below(prefix, tuple(entries))
 
 
 def _recovery(prefix: str) -> Iterator[MetricKey]:

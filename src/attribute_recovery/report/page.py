@@ -6,11 +6,13 @@ the names of machines or folders come in, so equal inputs give equal bytes.
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from attribute_recovery.config import ReportSection
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Block, Points, Section, Text
+from attribute_recovery.report.comparison import comparison_frame, comparison_sections, pair_sentences
 from attribute_recovery.report.domain import data_section, generator_section, heads_section
 from attribute_recovery.report.explanation import (
     attack_sentence,
@@ -21,10 +23,11 @@ from attribute_recovery.report.explanation import (
 from attribute_recovery.report.goals import SOURCE, Judged, judge
 from attribute_recovery.report.measures import NEEDED, measure_sentence, measures_of
 from attribute_recovery.report.metrics import collect_metrics, undocumented
-from attribute_recovery.report.results import Results, Values
+from attribute_recovery.report.results import Results, Values, shown_results
 from attribute_recovery.report.tables import figures_table
 from attribute_recovery.report.weight import flip_sentences
 from attribute_recovery.tracking.digest import atomic_output, write_json
+from attribute_recovery.tracking.private import private_files
 
 TEMPLATE = "page.html.j2"
 
@@ -43,14 +46,18 @@ def write_report(
 
     Returns:
         The merged metrics.
+
+    Raises:
+        ValueError: people are to be pseudonymous, and the experiment's key is damaged or open to others.
     """
-    results = Results(experiment_dir)
+    results = shown_results(settings, experiment_dir)
     merged = collect_metrics(results, recognizers)
     for key in undocumented(merged):
         print(f"report: {key} has no entry in docs/metrics.md", file=sys.stderr)
     html = render(settings, results, merged, recognizers)
     write_json(metrics, merged)
-    with atomic_output(page) as partial:
+    shows_faces = results.privacy.faces != "none"
+    with private_files() if shows_faces else nullcontext(), atomic_output(page) as partial:
         partial.write_text(html, encoding="utf-8")
     return merged
 
@@ -82,6 +89,8 @@ def _sections(
     for name in recognizers:
         sections.append(Section(f"{name}-about", f"The recognizer “{name}”", []))
         sections += recognizer_sections(results, metrics, name, settings.examples)
+    if len(recognizers) > 1:
+        sections += comparison_sections(results, metrics["significance"])
     return sections
 
 
@@ -102,7 +111,20 @@ def summary_section(
         else:
             points.append(f"What each attribute weighs: {say.MISSING}.")
         blocks.append(Points([*points, *flip_sentences(stages["counterfactuals"])]))
+    if len(recognizers) > 1:
+        blocks += _compared_in_short(results, metrics)
     return Section("summary", "In short", blocks)
+
+
+def _compared_in_short(results: Results, metrics: Values) -> list[Block]:
+    frame = comparison_frame(results)
+    if frame is None:
+        return [Points([f"How the recognizers differ: {say.MISSING}."])]
+    blocks: list[Block] = []
+    for (name, other), rows in frame.groupby(["recognizer", "other"], sort=False):
+        blocks.append(Text(f"“{name}” compared with “{other}”:"))
+        blocks.append(Points(pair_sentences(rows, metrics["significance"])))
+    return blocks
 
 
 def verdict_sentence(judged: Sequence[Judged]) -> str:

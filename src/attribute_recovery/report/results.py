@@ -3,11 +3,15 @@
 import base64
 import json
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from attribute_recovery.config import ReportSection
+from attribute_recovery.report.privacy import Privacy, pseudonym_key
 
 Values = dict[str, Any]
 
@@ -51,6 +55,12 @@ EXPECTED = (
     Expected("<recognizer>/counterfactuals/representation.parquet", "the representation counterfactuals"),
     Expected("<recognizer>/counterfactuals/attribute.parquet", "the attribute counterfactuals"),
 )
+# Read where there are several recognizers.
+EXPECTED_OF_SEVERAL = (
+    Expected("significance/metrics.json", "the summary of the comparison"),
+    Expected("significance/comparison.parquet", "the table of the comparison"),
+    Expected("significance/comparison.png", "the plot of the comparison"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,10 +70,12 @@ class Results:
     Attributes:
         root: the experiment's folder.
         faults: why a file that was asked for gave nothing, by path; filled as files are read.
+        privacy: what of people may be shown of them.
     """
 
     root: Path
     faults: dict[str, str] = field(default_factory=dict)
+    privacy: Privacy = field(default_factory=Privacy)
 
     def json(self, path: str) -> Values:
         """A JSON object, NaN and infinities as None; empty where it is missing or unreadable."""
@@ -85,12 +97,12 @@ class Results:
             self.faults[path] = f"cannot be read as JSON: {' '.join(str(error).split())}"
             return None
 
-    def table(self, path: str) -> pd.DataFrame | None:
-        """A Parquet table; None where it is missing or unreadable."""
+    def table(self, path: str, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
+        """A Parquet table, all columns or some; None where it is missing or unreadable."""
         if not self._there(path):
             return None
         try:
-            return pd.read_parquet(self.root / path)
+            return pd.read_parquet(self.root / path, columns=None if columns is None else list(columns))
         except (OSError, ValueError):  # pyarrow's words name the machine's paths, so they stay out
             self.faults[path] = "cannot be read as Parquet"
             return None
@@ -126,6 +138,25 @@ class Results:
         except OSError as error:
             self.faults[path] = f"cannot be read ({error.strerror})"
             return None
+
+
+def shown_results(settings: ReportSection, root: Path) -> Results:
+    """An experiment's files, as far as the settings let people be seen.
+
+    Where its data report is missing, faces count as brought.
+
+    Raises:
+        ValueError: people are to be pseudonymous, and the experiment's key is damaged or open to others.
+    """
+    results = Results(root)
+    source = results.json("dataset/report.json").get("source")
+    wanted = settings.resolved(source if isinstance(source, str) else None)
+    assert wanted.faces != "auto"
+    if wanted.identities == "named":
+        return replace(results, privacy=Privacy(wanted.faces))
+    images = results.table("dataset/images.parquet", ["image_id", "identity"])
+    people = {} if images is None else dict(zip(images["image_id"], images["identity"], strict=True))
+    return replace(results, privacy=Privacy(wanted.faces, pseudonym_key(root), people))
 
 
 def plain(value: Any) -> Any:

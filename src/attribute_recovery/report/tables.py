@@ -9,6 +9,7 @@ import pandas as pd
 
 from attribute_recovery.report.blocks import Cell, Table
 from attribute_recovery.report.goals import Judged
+from attribute_recovery.report.privacy import Privacy
 from attribute_recovery.report.results import Values, interval_of, real
 from attribute_recovery.report.sentences import MISSING, cell, number, percent, share, words
 
@@ -161,7 +162,7 @@ def spread_table(decoder: Values, recovery: Values) -> Table | None:
     )
 
 
-def edits_table(frame: pd.DataFrame, count: int) -> Table:
+def edits_table(frame: pd.DataFrame, count: int, privacy: Privacy) -> Table:
     """Attribute counterfactuals of some pairs, as many of each kind, evenly along the score."""
     rows = []
     for kind in ("genuine", "impostor"):
@@ -169,7 +170,7 @@ def edits_table(frame: pd.DataFrame, count: int) -> Table:
             flipped = bool(row.get("flipped"))
             rows.append(
                 [
-                    Cell(f"{row.get('image_id', row.get('pair', ''))}", _against(row), "name"),
+                    _pair_cell(row, privacy),
                     Cell("genuine, accepted" if kind == "genuine" else "impostor, rejected"),
                     Cell(number(finite(row.get("score"))), _rebuilt_words(row)),
                     Cell(changes_words(str(row.get("changes", "")))),
@@ -183,8 +184,10 @@ def edits_table(frame: pd.DataFrame, count: int) -> Table:
     )
 
 
-def _against(row: Mapping[Any, Any]) -> str:
-    return f"against {row['other_image_id']}" if "other_image_id" in row else ""
+def _pair_cell(row: Mapping[Any, Any], privacy: Privacy) -> Cell:
+    other = row.get("other_image_id")
+    against = "" if other is None else f"against {privacy.image(str(other))}"
+    return Cell(privacy.image(str(row.get("image_id", ""))), against, "name")
 
 
 def _rebuilt_words(row: Mapping[Any, Any]) -> str:
@@ -213,7 +216,11 @@ def changes_words(text: str) -> str:
 
 
 def moves_table(
-    frame: pd.DataFrame, count: int, scales: Mapping[str, float], units: Mapping[str, str]
+    frame: pd.DataFrame,
+    count: int,
+    scales: Mapping[str, float],
+    units: Mapping[str, str],
+    privacy: Privacy,
 ) -> Table:
     """Representation counterfactuals of some pairs of each direction with the largest attribute changes."""
     rows = []
@@ -223,7 +230,7 @@ def moves_table(
             travel = f"{number(finite(row.get('travel')))}°"
             rows.append(
                 [
-                    Cell(f"{row.get('image_id', row.get('pair', ''))}", _against(row), "name"),
+                    _pair_cell(row, privacy),
                     Cell("to a match" if direction == "to_match" else "to a non-match"),
                     Cell(f"{number(finite(row.get('score')))} → {number(finite(row.get('score_after')))}"),
                     Cell(travel, f"closed form {number(finite(row.get('closed_form')))}°"),

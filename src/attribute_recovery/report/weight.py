@@ -4,7 +4,8 @@ import pandas as pd
 
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Points, Text
-from attribute_recovery.report.domain import absent, picture
+from attribute_recovery.report.domain import absent, face_picture, picture
+from attribute_recovery.report.figures import decoded_name
 from attribute_recovery.report.measures import (
     NEEDED,
     Measure,
@@ -14,7 +15,7 @@ from attribute_recovery.report.measures import (
     measures_of,
     reconstruction_sentence,
 )
-from attribute_recovery.report.results import Results, Values, interval_of, lookup, real, whole
+from attribute_recovery.report.results import ABSENT, Results, Values, interval_of, lookup, real, whole
 from attribute_recovery.report.tables import edits_table, moves_table
 
 CAPTIONS = {
@@ -36,6 +37,8 @@ CAPTIONS = {
         "same with the fewest attributes changed that make the recognizer accept the pair."
     ),
 }
+
+REPLACED = "In place of real images their reconstructions G(E(x)) are shown."
 
 
 def weighed_blocks(results: Results, stages: Values, name: str) -> list[Block]:
@@ -70,7 +73,7 @@ def weighed_blocks(results: Results, stages: Values, name: str) -> list[Block]:
             )
         )
     caption = "Edits: one attribute of an image changed in code space, the others held."
-    return blocks + picture(results, path.format("edits.png"), caption, name)
+    return blocks + face_picture(results, path.format("edits.png"), caption, name)
 
 
 def _measure(measure: Measure, frame: pd.DataFrame, facts: Values) -> list[Block]:
@@ -131,9 +134,9 @@ def changed_blocks(results: Results, stages: Values, name: str, examples: int) -
         elif not len(frame):
             blocks.append(Text(f"No pair could be drawn for the {file} counterfactuals."))
         elif file == "attribute":
-            blocks.append(edits_table(frame, examples))
+            blocks.append(edits_table(frame, examples, results.privacy))
         else:
-            blocks.append(moves_table(frame, examples, scales, units))
+            blocks.append(moves_table(frame, examples, scales, units, results.privacy))
     return blocks
 
 
@@ -159,20 +162,24 @@ def _flip_remarks(facts: Values) -> list[str]:
 
 
 def _pictures(results: Results, name: str) -> list[Block]:
-    paths = results.pictures(f"{name}/counterfactuals/pictures")
+    if results.privacy.faces == "none":
+        return []
+    decoded = results.privacy.faces == "decoded"
+    found = results.pictures(f"{name}/counterfactuals/pictures")
+    paths = [path for path in found if path.endswith(decoded_name("")) == decoded]
     blocks: list[Block] = []
     for path in paths:
-        stem = path.rsplit("/", 1)[1].removesuffix(".png")
-        blocks += picture(results, path, CAPTIONS.get(stem, f"{say.words(stem).replace('-', ', ')}."))
+        stem = path.rsplit("/", 1)[1].removesuffix(decoded_name("") if decoded else ".png")
+        caption = CAPTIONS.get(stem, f"{say.words(stem).replace('-', ', ')}.")
+        blocks += picture(results, path, f"{caption} {REPLACED}" if decoded else caption)
     if paths:
         blocks.append(
             Text("Pictured are some pairs whose decision flipped; the rates above count all pairs.")
         )
     else:
         place = f"{name}/counterfactuals/pictures/*.png"
-        blocks.append(
-            Absent(say.not_computed("the pictures of counterfactuals", place, results.faults[place]))
-        )
+        why = results.faults.setdefault(place, ABSENT)
+        blocks.append(Absent(say.not_computed("the pictures of counterfactuals", place, why)))
     return blocks
 
 

@@ -23,6 +23,7 @@ from attribute_recovery.dataset.store import (
 from attribute_recovery.decoder.attacks import read_threshold
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.recovery.measure import without_nan
+from attribute_recovery.significance.contributions import contributions_table
 from attribute_recovery.significance.crosstalk import column_deviations
 from attribute_recovery.significance.decision import Decision, decision_effects
 from attribute_recovery.significance.effect import Originals, Pipeline, choose_images, distances, originals
@@ -83,6 +84,7 @@ def analyse(
     recognizer_weights: Path,
     recognizer_card: Path,
     significance: Path,
+    contributions: Path,
     metrics: Path,
     figure: Path,
     edits: Path,
@@ -99,6 +101,7 @@ def analyse(
         generator_weights, generator_card, heads_weights, heads_card: G and the heads.
         editor_weights, editor_card, recognizer_weights, recognizer_card: the editor and f.
         significance, metrics: the long table (Parquet, see `table.COLUMNS`) and its summary, written.
+        contributions: what each identity has to do with its figures (Parquet), written.
         figure, edits: pictures of the measures and of the edits, written.
 
     Returns:
@@ -128,6 +131,9 @@ def analyse(
     rows += [effect_row(schema[effect.attribute], effect) for effect in decision.effects]
     found = significance_table(recognizer, schema, rows)
     write_table(found, significance)
+    write_table(
+        contributions_table(forecasts, test.identities, decision.effects, known.identities), contributions
+    )
     counts = {"n_identities": len(set(test.identities)), "n_images": len(test.identities), "split": "test"}
     values: dict[str, Any] = without_nan(
         as_metrics(found) | decision_metrics(decision, known, tau, settings, seed) | counts

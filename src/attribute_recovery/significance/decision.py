@@ -42,6 +42,7 @@ class Effect:
         account: what the heads read.
         flips: pairs by direction of decision.
         n_identities, n_images: whose attribute was changed.
+        values: 1 − cos of each of the images, (n,); NaN where nothing was changed.
     """
 
     attribute: str
@@ -55,6 +56,7 @@ class Effect:
     flips: dict[str, PairChanges]
     n_identities: int
     n_images: int
+    values: FloatArray
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ class _Measure:
             flips=decision_changes(attribute, self.schema.slices[attribute.name], known, edited, self.tau),
             n_identities=len(np.unique(known.identities[applied])),
             n_images=int(applied.sum()),
+            values=values,
         )
 
 

@@ -27,8 +27,15 @@ PANELS = {
     "identity_share": ("Identity share", "between / (between + within)"),
     "decision_effect": ("Decision effect", "mean of 1 − cos"),
 }
+DIFFERENCES = {
+    "retained_information": ("Retained information", "nats"),
+    "identity_share": ("Identity share", "between / (between + within)"),
+    "decision_effect": ("Decision effect", "mean of 1 − cos"),
+}
 SIGNIFICANT = 0.05
 FACES = 2
+# More rows of panels would make a picture that nobody reads; the table has all pairs.
+MOST_PAIRS = 6
 
 
 def draw_significance(table: pd.DataFrame, schema: AttributeSchema, path: Path) -> None:
@@ -39,9 +46,7 @@ def draw_significance(table: pd.DataFrame, schema: AttributeSchema, path: Path) 
         schema: the attributes.
         path: PNG file.
     """
-    families = list(dict.fromkeys(attribute.family for attribute in schema))
-    ordered = sorted(schema, key=lambda attribute: families.index(attribute.family))
-    names = [attribute.name for attribute in ordered]
+    names, families = _by_family(schema)
     figure, axes = new_figure(11.0, 1.3 + 0.24 * len(names), 1, 3)
     for axis, (measure, (title, label)) in zip(axes, PANELS.items(), strict=True):
         rows = table[(table["measure"] == measure) & (table["direction"] == "")]
@@ -49,11 +54,58 @@ def draw_significance(table: pd.DataFrame, schema: AttributeSchema, path: Path) 
             _draw_row(axis, row, names.index(row["attribute"]), measure)
         axis.set(title=title, xlabel=label, ylim=(len(names) - 0.5, -0.5))
         axis.axvline(0, color=QUIET, linewidth=0.8)
-        _draw_families(axis, [attribute.family for attribute in ordered], axis is axes[2])
+        _draw_families(axis, families, axis is axes[2])
         axis.set_yticks([])
     axes[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     figure.suptitle("Filled: q < 0.05 within the measure. Bars: 95 % intervals over identities.", fontsize=8)
     save_figure(figure, path)
+
+
+def draw_comparison(table: pd.DataFrame, schema: AttributeSchema, path: Path) -> None:
+    """Write the differences of each pair of recognizers, a row of three panels each; filled have q < 0.05.
+
+    Args:
+        table: differences; only rows without direction are drawn, and of pairs the first `MOST_PAIRS`.
+        schema: the attributes.
+        path: PNG file.
+    """
+    names, families = _by_family(schema)
+    pairs = list(dict.fromkeys(zip(table["recognizer"], table["other"], strict=True)))[:MOST_PAIRS]
+    figure, axes = new_figure(11.0, (1.3 + 0.24 * len(names)) * len(pairs), len(pairs), len(PANELS))
+    grid = np.asarray(axes, dtype=object).reshape(len(pairs), len(PANELS))
+    for row, (name, other) in zip(grid, pairs, strict=True):
+        of_pair = table[
+            (table["recognizer"] == name) & (table["other"] == other) & (table["direction"] == "")
+        ]
+        for axis, (measure, (title, label)) in zip(row, DIFFERENCES.items(), strict=True):
+            for _, found in of_pair[of_pair["measure"] == measure].iterrows():
+                _draw_difference(axis, found, names.index(found["attribute"]))
+            axis.set(title=title, xlabel=f"{name} less {other}: {label}", ylim=(len(names) - 0.5, -0.5))
+            axis.axvline(0, color=QUIET, linewidth=0.8)
+            _draw_families(axis, families, axis is row[-1])
+            axis.set_yticks([])
+        row[0].set_yticks(range(len(names)), [each.replace("_", " ") for each in names])
+    figure.suptitle(
+        "Filled: q < 0.05 within the measure. Bars: 95 % intervals, people resampled for both.", fontsize=8
+    )
+    save_figure(figure, path)
+
+
+def _by_family(schema: AttributeSchema) -> tuple[list[str], list[str]]:
+    """Names of all attributes, family by family, and the family of each."""
+    families = list(dict.fromkeys(attribute.family for attribute in schema))
+    ordered = sorted(schema, key=lambda attribute: families.index(attribute.family))
+    return [attribute.name for attribute in ordered], [attribute.family for attribute in ordered]
+
+
+def _draw_difference(axis: Any, row: "pd.Series[Any]", place: int) -> None:
+    ends = [float(row[column]) for column in ("low", "high")]
+    if not np.isfinite(row["estimate"]):
+        return
+    if np.isfinite(ends).all():
+        axis.plot(ends, [place, place], color=ACCENT, linewidth=1.2)
+    colour = SECOND if np.isfinite(row["q"]) and row["q"] < SIGNIFICANT else "white"
+    axis.plot(row["estimate"], place, "o", markersize=4.5, markerfacecolor=colour, markeredgecolor=SECOND)
 
 
 def _draw_row(axis: Any, row: "pd.Series[Any]", place: int, measure: str) -> None:
@@ -118,7 +170,7 @@ def draw_edits(
     axis.tick_params(length=0, labeltop=True, labelbottom=False)
     axis.spines[:].set_visible(False)
     figure.suptitle("One attribute changed in code space, decoded", fontsize=10)
-    save_figure(figure, path)
+    save_figure(figure, path, faces=True)
 
 
 def _triples(edited: list[Edited], known: Originals, faces: npt.NDArray[np.int64]) -> Floats:

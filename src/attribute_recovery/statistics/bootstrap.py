@@ -143,12 +143,12 @@ def pair_ratio_interval(
     require_length("denominator", bottom, len(top))
     a, b, n = _pair_codes(identity_a, identity_b, len(top))
     _check_options(n, n_boot, level, batch_size)
-    sum_top, sum_bottom = _weighted_sum(top, a, b, n), _weighted_sum(bottom, a, b, n)
+    sum_top, sum_bottom = weighted_pair_sum(top, a, b, n), weighted_pair_sum(bottom, a, b, n)
     replicates = np.concatenate(
-        [_ratio(sum_top(w), sum_bottom(w)) for w in _weights(n, n_boot, seed, batch_size)]
+        [defined_ratio(sum_top(w), sum_bottom(w)) for w in identity_weights(n, n_boot, seed, batch_size)]
     )
-    estimate = float(_ratio(np.array([top.sum()]), np.array([bottom.sum()]))[0])
-    return _interval(estimate, replicates, n, level, clip, recentre=True)
+    estimate = float(defined_ratio(np.array([top.sum()]), np.array([bottom.sum()]))[0])
+    return quantile_interval(estimate, replicates, n, level, clip, recentre=True)
 
 
 def identity_mean_interval(
@@ -184,8 +184,10 @@ def identity_mean_interval(
     _check_options(n, n_boot, level, batch_size)
     sums = np.bincount(codes, weights=checked, minlength=n)
     counts = np.bincount(codes, minlength=n)
-    replicates = np.concatenate([(w @ sums) / (w @ counts) for w in _weights(n, n_boot, seed, batch_size)])
-    return _interval(float(checked.mean()), replicates, n, level, clip, recentre=False)
+    replicates = np.concatenate(
+        [(w @ sums) / (w @ counts) for w in identity_weights(n, n_boot, seed, batch_size)]
+    )
+    return quantile_interval(float(checked.mean()), replicates, n, level, clip, recentre=False)
 
 
 def clustered_interval(
@@ -260,7 +262,7 @@ def clustered_intervals(
     counts = np.bincount(codes, minlength=n)
     replicates = np.stack([np.asarray(statistic(*_resampled(order, counts, drawn))) for drawn in draws])
     return tuple(
-        _interval(float(estimate), column, n, level, clip, recentre=False)
+        quantile_interval(float(estimate), column, n, level, clip, recentre=False)
         for estimate, column in zip(estimates, replicates.T, strict=True)
     )
 
@@ -292,8 +294,17 @@ def _pair_codes(
     return a, b, n
 
 
-def _weighted_sum(values: FloatArray, a: IntArray, b: IntArray, n: int) -> Callable[[FloatArray], FloatArray]:
-    """Function from weights (r, n) to weighted sums over pairs (r,), with pairs added up by identities."""
+def weighted_pair_sum(
+    values: FloatArray, a: IntArray, b: IntArray, n: int
+) -> Callable[[FloatArray], FloatArray]:
+    """Function from weights of n identities (r, n) to weighted sums over pairs (r,).
+
+    Args:
+        values: one value a pair, (m,).
+        a, b: identities of each pair as numbers 0 to n − 1, (m,); equal in all pairs (genuine), whose weight
+            is then w_a, or in none (impostor), whose weight is w_a w_b.
+        n: identities.
+    """
     if a[0] == b[0]:  # all are genuine
         sums = np.bincount(a, weights=values, minlength=n)
         return lambda w: w @ sums
@@ -305,20 +316,20 @@ def _weighted_sum(values: FloatArray, a: IntArray, b: IntArray, n: int) -> Calla
     return lambda w: np.einsum("rn,rn->r", w @ matrix, w)
 
 
-def _weights(n: int, n_boot: int, seed: int, batch_size: int) -> Iterator[FloatArray]:
-    """Multinomial weights of n identities, (r, n) a batch; the draws do not depend on the batch size."""
+def identity_weights(n: int, n_boot: int, seed: int, batch_size: int) -> Iterator[FloatArray]:
+    """Multinomial weights of n identities, `n_boot` in all, (r, n) a batch; its size does not change them."""
     rng = np.random.default_rng(seed)
     for start in range(0, n_boot, batch_size):
         size = min(batch_size, n_boot - start)
         yield rng.multinomial(n, np.full(n, 1 / n), size=size).astype(np.float64)
 
 
-def _ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
+def defined_ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     """top / bottom, NaN where bottom is 0."""
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom != 0)
 
 
-def _interval(
+def quantile_interval(
     estimate: float,
     replicates: FloatArray,
     n_identities: int,

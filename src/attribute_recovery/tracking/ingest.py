@@ -1,7 +1,8 @@
 """Brings the journal into MLflow: each job a run, below one parent run for each execution.
 
 One writer, after the jobs: a server that is down or slow holds up nothing, and what was not brought in is
-brought in the next time. Files are not copied; runs name them by path and sha256, as MLflow datasets.
+brought in the next time. Files are not copied; runs name them by path and sha256, as MLflow datasets. So no
+face ever comes in; and where people are pseudonymous, nor do the words of errors, which may name them.
 """
 
 import fcntl
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from attribute_recovery.tracking.digest import write_json
 from attribute_recovery.tracking.executions import (
@@ -37,6 +38,8 @@ NAME_LIMIT = 500
 KEY_LIMIT = 250
 BATCH = 100
 T = TypeVar("T")
+Identities = Literal["named", "pseudonymous"]
+WITHHELD = "withheld, since people are pseudonymous; it stands in the record"
 RUN_STATES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
@@ -45,7 +48,13 @@ def default_tracking_uri(results_dir: Path) -> str:
     return f"sqlite:///{results_dir.absolute() / 'mlflow.db'}"
 
 
-def ingest(experiment_dir: Path, *, tracking_uri: str | None = None, experiment_name: str) -> int:
+def ingest(
+    experiment_dir: Path,
+    *,
+    tracking_uri: str | None = None,
+    experiment_name: str,
+    identities: Identities = "pseudonymous",
+) -> int:
     """Brings in the records that are not there yet: ended jobs, and the ends of executions.
 
     Doing it twice adds nothing; one cut off half-way is completed by the next.
@@ -54,6 +63,7 @@ def ingest(experiment_dir: Path, *, tracking_uri: str | None = None, experiment_
         experiment_dir: `results/EXPERIMENT`.
         tracking_uri: Of an MLflow server or database; `mlflow.db` in the results folder if None.
         experiment_name: The MLflow experiment, made if it is not there.
+        identities: Whether people may be named.
 
     Returns:
         The number of jobs brought in.
@@ -69,7 +79,7 @@ def ingest(experiment_dir: Path, *, tracking_uri: str | None = None, experiment_
         waiting = journal.waiting()
         if not waiting:
             return 0
-        writer = _Writer(uri, experiment_name, results_dir)
+        writer = _Writer(uri, experiment_name, results_dir, named=identities == "named")
         count = 0
         for execution in waiting:
             count += writer.add_execution(execution)
@@ -128,7 +138,8 @@ class _Journal:
 class _Writer:
     """Writes runs by a client and run ids; MLflow's global run is never touched."""
 
-    def __init__(self, uri: str, experiment_name: str, results_dir: Path) -> None:
+    def __init__(self, uri: str, experiment_name: str, results_dir: Path, *, named: bool) -> None:
+        self._named = named
         _quieten_mlflow()
         from mlflow.tracking import MlflowClient
 
@@ -143,7 +154,7 @@ class _Writer:
             self._add_job(record, parent, known.get(record["record_id"]))
         if execution.ended:
             error = execution.record.get("error", "")
-            self._log(parent, tags={"error.message": error} if error else {})
+            self._log(parent, tags={"error.message": error if self._named else WITHHELD} if error else {})
             end = _milliseconds(execution.record["ended"])
             self._client.set_terminated(parent, RUN_STATES[execution.record["status"]], end)
         elif not execution.record:
@@ -200,7 +211,7 @@ class _Writer:
     def _add_job(self, record: Mapping[str, Any], parent: str, known: "Run | None") -> None:
         if known is not None and known.info.status != "RUNNING":
             return
-        tags = _tags(record)
+        tags = _tags(record, named=self._named)
         ids = {key: tags[key] for key in ("record_id", "execution")} | {"mlflow.parentRunId": parent}
         run_id = known.info.run_id if known else self._create(_run_name(record), record["started"], ids)
         self._log(run_id, tags=tags, params=_params(record))
@@ -243,8 +254,10 @@ def _run_name(record: Mapping[str, Any]) -> str:
     return " ".join([record["rule"], *record["wildcards"].values()])
 
 
-def _tags(record: Mapping[str, Any]) -> dict[str, str]:
-    error = record.get("error", {})
+def _tags(record: Mapping[str, Any], *, named: bool) -> dict[str, str]:
+    error = dict(record.get("error", {}))
+    if "message" in error and not named:
+        error["message"] = WITHHELD
     tags = {
         "record_id": record["record_id"],
         "execution": record["execution"],

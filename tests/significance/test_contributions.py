@@ -1,0 +1,98 @@
+"""Sums by identity, from which every figure of the long table comes back."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attribute_recovery.significance.contributions import COLUMNS, contributions_table, sums_of_parts
+from attribute_recovery.significance.decision import decision_effects
+from attribute_recovery.significance.differences import figures_of
+from attribute_recovery.significance.identity import identity_shares
+from attribute_recovery.significance.permuted import draw_permutations
+from attribute_recovery.significance.retained import retained_information
+from attribute_recovery.significance.shares import sums_by_identity
+from attribute_recovery.statistics.paired import resample
+
+CODES = np.repeat(np.arange(20), np.arange(20) % 3 + 2)
+PEOPLE = np.array([f"test-{code:02d}" for code in CODES], dtype=object)
+
+
+@pytest.fixture(scope="module")
+def found(make_recovered: Any) -> list[Any]:
+    """Forecasts of all attributes of images of 20 people, unequally many each."""
+    return [make_recovered(name, CODES, hit=0.6) for name in ("length", "yaw", "glasses", "hair")]
+
+
+@pytest.fixture(scope="module")
+def decided(schema: Any, make_pipeline: Any) -> Any:
+    """Decision effects of a recognizer that sees glasses and yaw, and the images."""
+    pipeline, known = make_pipeline({"glasses": 0.5, "yaw": 0.4, "rest": 0.3})
+    unit = np.random.default_rng(0).standard_normal((2, 19, 8)).astype(np.float32)
+    directions: Any = {"identity": unit[0], "image": unit[1]}
+    frequencies = {"hair": np.array([0.2, 0.3, 0.5])}
+    decision = decision_effects(
+        pipeline, schema, known, frequencies, np.ones(6), directions, 0.9, n_boot=99, seed=3
+    )
+    return decision.effects, known
+
+
+@pytest.fixture(scope="module")
+def table(found: list[Any], decided: Any) -> pd.DataFrame:
+    """Of all of these."""
+    return contributions_table(found, PEOPLE, decided[0], decided[1].identities)
+
+
+def test_rows_are_unique_and_complete(table: pd.DataFrame) -> None:
+    assert tuple(table.columns) == COLUMNS
+    assert not table.duplicated(list(COLUMNS[:-2])).any()
+    assert not table.isna().any().any() and (table["n"] >= 0).all()
+    pairs = table[table["identity"] != table["other"]]
+    assert set(pairs["measure"]) <= {"impostor_gained", "impostor_lost"} and len(pairs)
+
+
+def test_retained_information_comes_back_with_its_interval(table: pd.DataFrame, found: list[Any]) -> None:
+    permutations = draw_permutations(PEOPLE, 19, 0)
+    for one in found:
+        known = retained_information(one, permutations, n_boot=200, seed=3).interval
+        figure = figures_of({"toy": table})["toy"]["retained_information", one.attribute.name, ""]
+        again = resample(figure.value, 20, n_boot=200, seed=3)
+        ends = np.quantile(again.replicates, [0.025, 0.975])
+        assert (again.estimate, *ends) == pytest.approx((known.estimate, known.low, known.high))
+        assert figure.n_images == len(CODES) and figure.identities == tuple(np.unique(PEOPLE))
+
+
+def test_identity_shares_come_back(table: pd.DataFrame, found: list[Any]) -> None:
+    shares = identity_shares(found, draw_permutations(PEOPLE, 19, 0), [0.0] * 4, n_boot=19, seed=0)
+    weights = np.random.default_rng(1).integers(3, size=(5, 20)).astype(np.float64)
+    for one, share in zip(found, shares, strict=True):
+        figure = figures_of({"toy": table})["toy"]["identity_share", one.attribute.name, ""]
+        assert figure.value(np.ones((1, 20)))[0] == pytest.approx(share.interval.estimate)
+        known = [sums_by_identity(one, CODES).share(row) for row in weights]
+        assert figure.value(weights) == pytest.approx(np.array(known))
+
+
+def test_effects_and_flips_come_back_with_their_intervals(table: pd.DataFrame, decided: Any) -> None:
+    figures = figures_of({"toy": table})["toy"]
+    for effect in decided[0]:
+        figure = figures["decision_effect", effect.attribute, effect.direction]
+        again = resample(figure.value, len(figure.identities), n_boot=99, seed=3)
+        assert again.estimate == pytest.approx(effect.interval.estimate)
+        ends = np.quantile(again.replicates, [0.025, 0.975])
+        assert ends == pytest.approx([effect.interval.low, effect.interval.high])
+        assert (len(figure.identities), figure.n_images) == (effect.n_identities, effect.n_images)
+        for name, changes in effect.flips.items():
+            if effect.direction == "" and len(changes.net):
+                figure = figures[name, effect.attribute, ""]
+                known = changes.interval(n_boot=99, seed=3)
+                again = resample(figure.value, len(figure.identities), n_boot=99, seed=3)
+                shift = again.estimate - again.replicates.mean()
+                ends = np.clip(np.quantile(again.replicates, [0.025, 0.975]) + shift, -1, 1)
+                assert (again.estimate, *ends) == pytest.approx((known.estimate, known.low, known.high))
+                assert figure.over_pairs and figure.n_images == effect.n_images
+
+
+def test_parts_of_no_share_are_refused() -> None:
+    with pytest.raises(ValueError, match="parts: found between, means, allowed"):
+        sums_of_parts({"means": np.ones(2), "between": np.ones(2)}, np.ones(2))
