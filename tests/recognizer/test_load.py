@@ -21,6 +21,7 @@ from attribute_recovery.recognizer.crops import to_crops
 from attribute_recovery.recognizer.load import Recognizer, load_recognizer
 from attribute_recovery.recognizer.networks import EmbeddingNetwork
 from attribute_recovery.recognizer.python_function import write_reference
+from attribute_recovery.tracking.code import PackageCode
 from attribute_recovery.tracking.digest import sha256_file
 from attribute_recovery.training.weights import save_weights
 
@@ -316,3 +317,11 @@ def test_sizes_that_the_catalogue_cannot_make_name_the_card(
     stored = _stored_as(tmp_path, make_card, b"", architecture="toynet", embedding_size=9)
     with pytest.raises(ValueError, match=r"card\.json: toynet: found sizes 9 and 16"):
         load_recognizer(*stored, CPU)
+
+
+def test_the_code_that_loads_is_not_that_which_trains_or_brings() -> None:
+    """Else every change of a training would run all later stages again."""
+    reached = PackageCode().reached("attribute_recovery.recognizer.load:load_recognizer")
+    rooms = {name.partition(":")[0].rpartition(".")[2] for name in reached if ".recognizer." in name}
+    assert {"load", "onnx_runtime", "python_function"} <= rooms
+    assert rooms.isdisjoint({"train", "prepare", "bring", "agreement", "card_draft", "checkpoint"})

@@ -61,6 +61,23 @@ def test_a_graph_in_torch_is_the_network_with_its_gradient(
     assert torch.allclose(given.grad, wanted.grad, atol=1e-5)
 
 
+def test_weights_that_layers_share_stay_with_their_layers(
+    make_onnx: Callable[..., Any], toy: nn.Module, pixels: torch.Tensor
+) -> None:
+    """As torch's exporter writes equal weights: once, and Identity nodes for the other layers."""
+    model = make_onnx()
+    nodes = list(model.graph.node)
+    names = {"norm.weight": "scale", "convolution.bias": "offset"}
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(onnx.helper.make_node("Identity", [a], [b]) for a, b in names.items())
+    model.graph.node.extend(nodes)
+    before = model.SerializeToString()
+    assert torch.allclose(torch_module(model)(pixels), toy(pixels), atol=1e-5)
+    assert model.SerializeToString() == before
+
+
 def test_an_operator_that_torch_does_not_have_is_named(make_onnx: Callable[..., Any]) -> None:
     model = make_onnx()
     model.graph.node[2].op_type, model.graph.node[2].domain = "Mystery", "com.example"

@@ -97,23 +97,38 @@ def torch_module(model: Any) -> nn.Module:
     try:
         from onnx2pytorch import ConvertModel
 
-        module: nn.Module = ConvertModel(_without_defaults(model))
+        module: nn.Module = ConvertModel(_plain(model))
     except Exception as error:  # a converter fails in as many ways as there are graphs
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"the graph cannot be made a torch module ({reason})") from error
     return module.eval().requires_grad_(False)
 
 
-def _without_defaults(model: Any) -> Any:
-    """A copy without attributes that only repeat a default and that onnx2pytorch 0.6 does not know."""
+def _plain(model: Any) -> Any:
+    """A copy without what onnx2pytorch 0.6 takes wrongly and what says nothing.
+
+    That is batch norm's `training_mode` where it repeats the default, and Identity nodes for weights:
+    torch's exporter writes them where two layers happen to have equal ones.
+    """
     import onnx
 
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
-    for node in changed.graph.node:
-        kept = [each for each in node.attribute if (each.name, each.i) != ("training_mode", 0)]
+    graph = changed.graph
+    same = {tensor.name: tensor.name for tensor in graph.initializer}
+    outputs = {value.name for value in graph.output}
+    kept = []
+    for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in same and node.output[0] not in outputs:
+            same[node.output[0]] = same[node.input[0]]
+            continue
+        node.input[:] = [same.get(name, name) for name in node.input]
+        attributes = [each for each in node.attribute if (each.name, each.i) != ("training_mode", 0)]
         del node.attribute[:]
-        node.attribute.extend(kept)
+        node.attribute.extend(attributes)
+        kept.append(node)
+    del graph.node[:]
+    graph.node.extend(kept)
     return changed
 
 
