@@ -8,11 +8,15 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from attribute_recovery import cli
-from attribute_recovery.tracking.digest import write_manifest
+from attribute_recovery.dataset.store import write_array, write_table
+from attribute_recovery.tracking.digest import sha256_file, write_manifest
 from attribute_recovery.tracking.executions import begin_execution, end_execution
 from attribute_recovery.tracking.process import ProcessId, this_process
 
@@ -230,3 +234,42 @@ def test_the_command_imports_nothing_heavy():
     program = f"import sys, attribute_recovery.cli; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_card_writes_a_draft_and_says_what_is_left(tmp_path: Path) -> None:
+    weights = tmp_path / "net.onnx"
+    weights.write_bytes(b"no graph")
+    refused = RUNNER.invoke(cli.app, ["card", str(weights)])
+    assert refused.exit_code == 2
+    assert "net.onnx" in refused.output
+    checkpoint = tmp_path / "net.pth"
+    torch.save({"fc.weight": torch.zeros(4, 3)}, checkpoint)
+    done = RUNNER.invoke(cli.app, ["card", str(checkpoint)])
+    assert done.exit_code == 0, done.output
+    assert "net.json: fill in " in done.output
+    assert json.loads((tmp_path / "net.json").read_text())["weights_sha256"] == sha256_file(checkpoint)
+
+
+def test_label_sheet_writes_a_table_and_sheets_of_the_experiment(tmp_path: Path) -> None:
+    data = Path("results/default/dataset")
+    faces = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    write_array(data / "images.bcolz", [faces], faces.shape[1:], np.uint8, 5)
+    names = [f"p{i // 2}/{i}" for i in range(5)]
+    table = {"image_id": names, "identity": [name[:2] for name in names], "split": "test", "path": ""}
+    write_table(pd.DataFrame(table | {"sha256": [f"{i:064x}" for i in range(5)]}), data / "images.parquet")
+    command = ["label-sheet", "labels", "--attribute", "glasses", "--attribute", "beard", "--images", "3"]
+    done = RUNNER.invoke(cli.app, command)
+    assert done.exit_code == 0, done.output
+    assert done.output.split() == ["labels/labels.csv", "labels/sheet-01.png"]
+    written = pd.read_csv("labels/labels.csv")
+    assert list(written.columns) == ["number", "image_id", "identity", "glasses", "beard"]
+    assert len(written) == 3
+    again = RUNNER.invoke(cli.app, command)
+    assert again.exit_code == 2
+    assert "labels.csv" in again.output
+
+
+def test_label_sheet_without_images_says_so() -> None:
+    done = RUNNER.invoke(cli.app, ["label-sheet", "labels", "--attribute", "glasses"])
+    assert done.exit_code == 2
+    assert "images.parquet" in done.output

@@ -112,6 +112,47 @@ def ui(
     raise typer.Exit(_call([*command, "--host", "127.0.0.1", "--port", str(port)]))
 
 
+@app.command()
+def card(
+    source: Annotated[str, typer.Argument(help="A recognizer's file, or package.module:function.")],
+) -> None:
+    """Writes a draft of the card that goes with a recognizer; it says what only you can fill in."""
+    from attribute_recovery.recognizer.card_draft import write_draft
+
+    try:
+        path, left = write_draft(source)
+    except ValueError as error:
+        raise _refusal(str(error)) from None
+    typer.echo(f"{path}: fill in {', '.join(left)} (docs/recognizer.md)")
+
+
+@app.command("label-sheet")
+def label_sheet(
+    folder: Annotated[Path, typer.Argument(help="Where labels.csv and the sheets are written.")],
+    *,
+    attribute: Annotated[list[str], typer.Option(help="A column to fill in; may be given several times.")],
+    images: Annotated[int | None, typer.Option(min=1, help="How many; all if left out.")] = None,
+    config: ConfigFile = DEFAULT,
+) -> None:
+    """Writes a table to label faces in, and sheets of the numbered faces that it asks about."""
+    from attribute_recovery.dataset.label_sheet import write_label_sheet
+
+    settings = _load(config)
+    data = RESULTS / settings.experiment / "dataset"
+    try:
+        written = write_label_sheet(
+            data / "images.bcolz",
+            data / "images.parquet",
+            folder,
+            attributes=attribute,
+            n_images=images,
+            seed=settings.seed,
+        )
+    except ValueError as error:
+        raise _refusal(str(error)) from None
+    typer.echo("\n".join(str(path) for path in written))
+
+
 def _load(path: Path) -> "Config":
     from attribute_recovery.config import load_config
     from attribute_recovery.config_files import ConfigError

@@ -157,3 +157,19 @@ def test_directions_say_what_became_what() -> None:
 def test_lists() -> None:
     assert say.listed(["a"]) == "a"
     assert say.listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_a_threshold_says_what_fixed_it() -> None:
+    fixed = say.threshold(0.4, "calibration", 700, 0.001)
+    assert "fixed on the split calibration, where it accepts" in fixed
+    given = say.threshold(0.4, "calibration", 700, 0.001, kind="value")
+    assert "was given in the configuration; on the split calibration it accepts" in given
+    assert "fixed" not in given
+    taken = say.threshold(0.4, "calibration", None, None, kind="from", origin="lab")
+    assert taken.endswith("τ was taken from experiment lab.")
+
+
+def test_only_gradients_that_are_not_the_network_s_own_are_spoken_of() -> None:
+    assert say.gradients("own") == say.gradients("") == ""
+    assert "black box" in say.gradients("none")
+    assert "ONNX" in say.gradients("converted")

@@ -58,6 +58,8 @@ def rate_sentences(facts: Values) -> list[str]:
             "calibration",
             whole(source, "n_pairs"),
             real(source, "achieved_fmr"),
+            kind=str(lookup(source, "kind") or "fmr"),
+            origin=str(lookup(source, "origin") or ""),
         ),
         say.achieved_rate(real(facts, fmr), interval_of(facts, fmr), impostor),
         say.rate_floor(whole(source, "n_identity_pairs"), real(source, "requested_fmr"), real(source, "fmr")),
@@ -75,12 +77,24 @@ def _rates(results: Results, stages: Values, name: str) -> list[Block]:
     ]
     blocks += [Text(card_sentence(card))] if card else []
     facts = stages["recognizer"]
+    blocks += _remarks(facts)
     if (
         real(facts, "tar_at_target_fmr") is not None
         or real(facts, "threshold_on_calibration.value") is not None
     ):
         blocks.append(Points(rate_sentences(facts)))
     return blocks + _curve(results, facts, name)
+
+
+def _remarks(facts: Values) -> list[Block]:
+    """What somebody must know of a brought recognizer: its notes, and whose code ran."""
+    remarks = [str(note) for note in lookup(facts, "notes") or []]
+    if lookup(facts, "runs_user_code"):
+        remarks.append("Reading this recognizer ran code that came with it, as the configuration allowed.")
+    way = say.gradients(str(lookup(facts, "gradients") or "own"))
+    if way:
+        remarks.append(f"{way[:1].upper()}{way[1:]}.")
+    return [Points(remarks)] if remarks else []
 
 
 def _curve(results: Results, facts: Values, name: str) -> list[Block]:

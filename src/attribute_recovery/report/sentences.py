@@ -192,16 +192,37 @@ def percent_range(ends: tuple[float, float]) -> str:
     return f"{number(100 * ends[0], 2)} to {number(100 * ends[1], 2)} %"
 
 
-def threshold(tau: float | None, split: str, pairs: int | None, achieved: float | None) -> str:
-    """Where τ comes from."""
+def threshold(
+    tau: float | None,
+    split: str,
+    pairs: int | None,
+    achieved: float | None,
+    *,
+    kind: str = "fmr",
+    origin: str = "",
+) -> str:
+    """Where τ comes from: a rate on the split, a value that was given, or another experiment (`origin`)."""
     if not _known(tau):
         return f"The decision threshold τ: {MISSING}."
     stands_on = f" of {counted(pairs, 'impostor pair', 'impostor pairs')}" if pairs is not None else ""
-    accepts = f", where it accepts {one_in(achieved)}{stands_on}" if _known(achieved) else ""
-    return (
-        f"A pair is accepted when the cosine of its embeddings is at least τ = {number(tau)}. τ was fixed on "
-        f"the split {split}{accepts}."
-    )
+    accepted = f"it accepts {one_in(achieved)}{stands_on}" if _known(achieved) else ""
+    rule = f"A pair is accepted when the cosine of its embeddings is at least τ = {number(tau)}. "
+    if kind == "fmr":
+        return f"{rule}τ was fixed on the split {split}{', where ' if accepted else ''}{accepted}."
+    given = f"was taken from experiment {origin}" if kind == "from" else "was given in the configuration"
+    return f"{rule}τ {given}{f'; on the split {split} ' if accepted else ''}{accepted}."
+
+
+_GRADIENTS = {
+    "own": "",
+    "converted": "gradients from a torch module of the ONNX graph, which agrees with it on these images",
+    "none": "a black box: only forward passes were used",
+}
+
+
+def gradients(way: str) -> str:
+    """Which way gradients of a recognizer were taken, "own", "converted" or "none"; "" for its own."""
+    return _GRADIENTS.get(way, "")
 
 
 def rate_floor(n_identity_pairs: int | None, requested: float | None, used: float | None) -> str:
