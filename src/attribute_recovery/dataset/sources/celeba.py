@@ -90,7 +90,7 @@ def list_celeba(settings: CelebaDataset) -> Listing:
         labels=labels,
         landmarks=points,
         boxes=_numbers(root, BOXES, BOX_COLUMNS, image_ids) if wild and not landmarks else None,
-        label_sources=dict.fromkeys(map(str, labels), ATTRIBUTES),
+        label_sources=dict.fromkeys(map(str, labels.columns), ATTRIBUTES),
     )
 
 

@@ -71,7 +71,7 @@ def with_label_tables(listing: Listing, settings: BroughtFaces) -> Listing:
                 f"{table.path}: label {twice[0]!r} is in another table too; allowed is one place"
             )
         labels = pd.concat([labels, found], axis=1)
-        sources |= dict.fromkeys(map(str, found), table.path.name)
+        sources |= dict.fromkeys(map(str, found.columns), table.path.name)
         remarks += remark
     return replace(listing, labels=labels, remarks=remarks, label_sources=sources)
 
