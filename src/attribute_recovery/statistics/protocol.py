@@ -85,8 +85,8 @@ def most_accurate_threshold(scores: npt.ArrayLike, genuine: npt.ArrayLike) -> fl
     Raises:
         ValueError: There are no scores, or one is not finite.
 
-    >>> most_accurate_threshold([0.1, 0.2, 0.7, 0.9], [False, False, True, True])
-    0.45
+    >>> most_accurate_threshold([0.0, 0.25, 0.75, 1.0], [False, False, True, True])
+    0.5
     """
     values = finite_vector("scores", scores)
     same = np.asarray(genuine, np.bool_)
