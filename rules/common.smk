@@ -45,6 +45,15 @@ def recognizer_section(wildcards: Wildcards) -> dict[str, object]:
     return configuration.recognizers[wildcards.recognizer].model_dump(mode="json")
 
 
+def dataset_source() -> list[str]:
+    """The tables, pairs and the detector that brought faces are read from; photographs are not watched."""
+    if configuration.dataset.source == "world":
+        return []
+    from attribute_recovery.dataset.sources.choose import source_files
+
+    return [str(path) for path in source_files(configuration.dataset)]
+
+
 def recognizer_source(wildcards: Wildcards) -> list[str]:
     """The files that a recognizer is read from, its card among them; none where it is trained."""
     settings = configuration.recognizers[wildcards.recognizer]

@@ -119,7 +119,7 @@ def test_a_damaged_result_is_made_again_before_anything_else(called):
 def test_a_damaged_comparison_is_asked_for_where_there_are_recognizers_to_compare(called, several):
     data, manifest = result_with_manifest("significance/comparison.parquet")
     data.write_text("broken")
-    second = "second: {source: weights, weights: a.safetensors, target_fmr: 0.1}" if several else ""
+    second = "second: {source: weights, weights: a.safetensors, threshold: {fmr: 0.1}}" if several else ""
     Path("mine.yaml").write_text(f"extends: config/default.yaml\nrecognizers: {{{second}}}\n")
     RUNNER.invoke(cli.app, ["run", "--config", "mine.yaml"])
     assert not manifest.exists()

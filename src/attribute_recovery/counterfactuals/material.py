@@ -54,7 +54,7 @@ def within_quantiles(
     Returns:
         The same editor with other ranges.
     """
-    values = editor.schema.from_table(table)
+    values = editor.schema.known_from_table(table).values
     ends = {
         attribute.name: np.nanquantile(np.asarray(values[attribute.name], np.float64), quantiles)
         for attribute in editor.schema.continuous

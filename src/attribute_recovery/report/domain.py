@@ -91,12 +91,20 @@ def data_section(results: Results) -> Section:
     return Section("images", "The images", blocks)
 
 
+def _alignment(report: Values) -> str:
+    """How the images are cropped: by the eyes where the report does not say."""
+    template = lookup(report, "crop.template")
+    if template == "arcface":
+        return "aligned onto the ArcFace template"
+    return "cropped as given" if template == "as given" else "aligned by the eyes"
+
+
 def _data_sentence(report: Values) -> str:
     side = whole(report, "image_size")
     size = f", {side} × {side} pixels each" if side else ""
     text = (
         f"{say.counted(whole(report, 'images'), 'image', 'images')} of "
-        f"{say.counted(whole(report, 'identities'), 'person', 'people')}{size}, aligned by the eyes."
+        f"{say.counted(whole(report, 'identities'), 'person', 'people')}{size}, {_alignment(report)}."
     )
     if report.get("source") == "world":
         text += (
