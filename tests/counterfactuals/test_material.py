@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 from attribute_recovery.attributes.heads import Estimates
-from attribute_recovery.counterfactuals.material import hard_encoding, search_pairs, within_quantiles
+from attribute_recovery.counterfactuals.material import (
+    hard_encoding,
+    search_pairs,
+    told_value,
+    within_quantiles,
+)
 from attribute_recovery.counterfactuals.pairs import DrawnPairs
 
 
@@ -52,3 +57,10 @@ def test_the_observed_range_lies_between_the_configured_quantiles(world) -> None
     assert set(found.low) == {"jaw", "nose", "brow", "age"}
     assert found.schema is editor.schema
     assert editor.low["jaw"] == world.range[0]
+
+
+def test_values_are_told_in_units_and_by_name(world) -> None:
+    row = world.encoded(hair=2, glasses=1, jaw=0.12345)
+    told = {attribute.name: told_value(world.schema, attribute, row) for attribute in world.schema}
+    assert told == {"jaw": 0.123, "nose": 0.0, "brow": 0.0, "glasses": "on", "hair": "curly", "age": 0.0}
+    assert told_value(world.schema, world.schema["glasses"], world.encoded(glasses=0.2)) == "off"

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribute_recovery.counterfactuals.pairs import (
+    ERROR_KINDS,
     decided_pairs,
+    error_pairs,
     random_pairs,
     spread_over_deciles,
     spread_pairs,
@@ -113,3 +115,51 @@ def test_spread_pairs_without_any_of_a_kind() -> None:
     assert len(drawn) == 5
     assert drawn.to_match.all()
     assert len(spread_pairs(at(0, 1), np.array(["a", "b"], dtype=object), TAU, 10, 1)) == 0
+
+
+def test_errors_are_what_is_not_decided_rightly() -> None:
+    for genuine in (True, False):
+        right = decided_pairs(FACES, PEOPLE, TAU, genuine=genuine)
+        wrong = decided_pairs(FACES, PEOPLE, TAU, genuine=genuine, rightly=False)
+        both = {*listed(*right[:2]), *listed(*wrong[:2])}
+        same = {(i, j) for i in range(5) for j in range(5) if i != j and (PEOPLE[i] == PEOPLE[j]) == genuine}
+        assert both == same and len(right[0]) + len(wrong[0]) == len(same)
+
+
+def test_each_error_is_drawn_once_whichever_image_comes_first() -> None:
+    """a is rejected at 50° and 40°, b at 80°; of the impostors 20°, 10° and 30° are accepted."""
+    drawn = error_pairs(FACES, PEOPLE, math.cos(math.radians(30.1)), 100, 1)
+    assert drawn.found == {"false_match": 3, "false_non_match": 3}
+    pairs = [tuple(sorted(pair)) for pair in listed(drawn.first, drawn.second)]
+    assert pairs == [(0, 3), (1, 3), (2, 3), (0, 2), (1, 2), (3, 4)]
+    assert drawn.kinds.tolist() == ["false_match"] * 3 + ["false_non_match"] * 3
+    turned = [error_pairs(FACES, PEOPLE, math.cos(math.radians(30.1)), 100, seed).first for seed in range(20)]
+    assert 0.2 < np.mean([first[0] == 0 for first in turned]) < 0.8
+
+
+@given(count=st.integers(0, 9), accepted=st.integers(0, 6), seed=st.integers(0, 99))
+@settings(deadline=None)
+def test_half_of_the_errors_are_of_each_kind_and_one_makes_up_for_the_other(
+    count: int, accepted: int, seed: int
+) -> None:
+    """Four people of two images; `accepted` of them lie where all others do, the rest by themselves."""
+    angles = [0.0] * accepted + [40.0 * (i + 1) for i in range(8 - accepted)]
+    people = np.array([f"p{i % 4}" for i in range(8)], dtype=object)
+    drawn = error_pairs(at(*angles), people, TAU, count, seed)
+    sizes = [int((drawn.kinds == kind).sum()) for kind in ERROR_KINDS]
+    found = [drawn.found[kind] for kind in ERROR_KINDS]
+    assert len(drawn) == min(count, sum(found))
+    assert all(size <= most for size, most in zip(sizes, found, strict=True))
+    if min(found) >= count - count // 2:
+        assert sizes == [count // 2, count - count // 2]
+    same = people[drawn.first] == people[drawn.second]
+    assert (same == (drawn.kinds == "false_non_match")).all()
+
+
+def test_the_seed_draws_the_errors() -> None:
+    people = np.array([f"p{i}" for i in range(40)], dtype=object)
+    faces = at(*np.linspace(0, 25, 40))
+    one, again, other = (error_pairs(faces, people, TAU, 10, seed) for seed in (1, 1, 2))
+    assert listed(one.first, one.second) == listed(again.first, again.second)
+    assert listed(one.first, one.second) != listed(other.first, other.second)
+    assert one.found == {"false_match": 780, "false_non_match": 0} and len(one) == 10

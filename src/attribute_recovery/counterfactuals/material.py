@@ -10,6 +10,7 @@ from attribute_recovery.attributes.edit import AttributeEditor
 from attribute_recovery.attributes.heads import AttributeEstimator, Estimates
 from attribute_recovery.counterfactuals.pairs import DrawnPairs
 from attribute_recovery.counterfactuals.search import Pairs
+from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.generator.load import LoadedGenerator
 from attribute_recovery.generator.quality import reconstruct
@@ -39,6 +40,14 @@ class Material:
 def hard_encoding(estimator: AttributeEstimator, estimates: Estimates) -> Floats:
     """Encoded attributes (n, width): means, and the likeliest class."""
     return estimator.schema.encode(estimates.values())
+
+
+def told_value(schema: AttributeSchema, attribute: Attribute, encoded: Floats) -> float | str:
+    """An attribute's value in a row of encoded attributes (width,): a number of its unit, or its class."""
+    value = encoded[schema.slices[attribute.name]]
+    if attribute.kind == "continuous":
+        return round(float(value[0]), 3)
+    return attribute.categories[int(value.argmax() if len(value) > 1 else value[0] >= 0.5)]
 
 
 def within_quantiles(

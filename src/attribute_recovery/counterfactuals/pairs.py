@@ -1,4 +1,4 @@
-"""Which pairs are explained: those that the recognizer decides rightly, drawn by seed, none dropped later."""
+"""Which pairs are explained, drawn by seed and none dropped later: decided rightly, or wrongly (errors)."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 Identities = npt.NDArray[np.object_]
+
+ERROR_KINDS = ("false_match", "false_non_match")
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,38 @@ class DrawnPairs:
         return len(self.first)
 
 
+@dataclass(frozen=True)
+class ErrorPairs:
+    """Pairs of rows that are decided wrongly, n of them, false matches first.
+
+    Attributes:
+        first: row of the image that is changed, (n,).
+        second: row of the image that it is compared with, (n,).
+        kinds: of `ERROR_KINDS`, (n,).
+        found: how many errors of each kind there are to draw from.
+    """
+
+    first: Rows
+    second: Rows
+    kinds: npt.NDArray[np.object_]
+    found: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
 def decided_pairs(
-    embeddings: Floats, identities: Identities, tau: float, *, genuine: bool
+    embeddings: Floats, identities: Identities, tau: float, *, genuine: bool, rightly: bool = True
 ) -> tuple[Rows, Rows, npt.NDArray[np.float64]]:
-    """Ordered pairs of rows (i, j), i ≠ j, that are decided rightly.
+    """Ordered pairs of rows (i, j), i ≠ j, that are decided rightly, or those that are not.
 
     Args:
         embeddings: (n, d), unit length.
         identities: (n,).
-        tau: the threshold.
-        genuine: whether genuine pairs that are accepted are meant, or impostor pairs that are rejected.
+        tau: the threshold; a pair is accepted at a score of at least that.
+        genuine: whether genuine pairs are meant, or impostor pairs.
+        rightly: whether genuine pairs that are accepted are meant and impostor pairs that are rejected, or
+            the others.
 
     Returns:
         Rows i and j and scores, (m,) each, by i, then j. Scores are computed in float64, so that nobody who
@@ -46,8 +70,8 @@ def decided_pairs(
     exact = embeddings.astype(np.float64)
     scores = exact @ exact.T
     codes = np.unique(identities.astype(str), return_inverse=True)[1]
-    same = codes[:, None] == codes[None]
-    wanted = same & (scores >= tau) if genuine else ~same & (scores < tau)
+    wanted = (codes[:, None] == codes[None]) == genuine
+    wanted &= (scores >= tau) == (genuine == rightly)
     np.fill_diagonal(wanted, False)
     first, second = np.nonzero(wanted)
     return first, second, scores[first, second]
@@ -88,3 +112,27 @@ def spread_pairs(embeddings: Floats, identities: Identities, tau: float, count: 
         parts.append((first[drawn], second[drawn], np.full(len(drawn), not genuine)))
     first, second, to_match = (np.concatenate(values) for values in zip(*parts, strict=True))
     return DrawnPairs(first, second, to_match)
+
+
+def error_pairs(embeddings: Floats, identities: Identities, tau: float, count: int, seed: int) -> ErrorPairs:
+    """At most `count` errors, each as likely as any other of its kind, half of them of each kind.
+
+    Where there are too few of one kind, the other gives more. Which of a pair's two images is the first is
+    drawn too.
+    """
+    errors = []
+    for kind in ERROR_KINDS:
+        genuine = kind == "false_non_match"
+        first, second, _ = decided_pairs(embeddings, identities, tau, genuine=genuine, rightly=False)
+        errors.append(np.stack([first, second])[:, first < second])  # each pair once
+    sizes = [each.shape[1] for each in errors]
+    matches = min(sizes[0], max(count // 2, count - sizes[1]))
+    drawn = []
+    for number, (pairs, most) in enumerate(zip(errors, (matches, count - matches), strict=True)):
+        rng = np.random.default_rng([seed, 14, number])
+        chosen = pairs[:, np.sort(rng.choice(pairs.shape[1], min(most, pairs.shape[1]), replace=False))]
+        turned = rng.random(chosen.shape[1]) < 0.5
+        drawn.append(np.where(turned, chosen[::-1], chosen))
+    kinds = np.repeat(np.array(ERROR_KINDS, dtype=object), [each.shape[1] for each in drawn])
+    first, second = np.concatenate(drawn, axis=1)
+    return ErrorPairs(first, second, kinds, dict(zip(ERROR_KINDS, sizes, strict=True)))
