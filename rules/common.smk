@@ -81,6 +81,35 @@ def threshold_source(wildcards: Wildcards) -> list[str]:
     return [str(path)]
 
 
+def generator_source() -> list[str]:
+    """The files that a generator is read from that was not made here: the authors' models and their cards."""
+    if configuration.generator.source != "authors":
+        return []
+    from attribute_recovery.generator.authors_files import model_files
+
+    return [str(path) for pair in model_files(configuration.generator.models).values() for path in pair]
+
+
+def folder_settings() -> dict[str, object] | None:
+    """What the authors' models are to be run on besides the data set, if anything."""
+    if configuration.decoder.source != "authors" or configuration.decoder.folder is None:
+        return None
+    return section("decoder.folder")
+
+
+def folder_listing() -> str:
+    """Digest of the names, sizes and times of that folder's images, which are not watched one by one."""
+    settings = folder_settings()
+    if settings is None:
+        return ""
+    from attribute_recovery.decoder.authors.listing import listing_digest
+
+    try:
+        return listing_digest(Path(str(settings["images"])))
+    except ValueError as error:
+        raise WorkflowError(f"{configuration_file}: key decoder.folder.images: {error}")
+
+
 def generator_data() -> list[str]:
     """Folders of the package that generator_train reads: the shipped weights, where they are used."""
     return ["generator/weights"] if configuration.generator.source == "shipped" else []
@@ -139,6 +168,8 @@ def results_of_stages() -> list[str]:
         "significance/manifest-significance",
         "counterfactuals/manifest-counterfactuals",
     )
+    if folder_settings() is not None:
+        recognizers += of_recognizers("decoder/manifest-decoder_folder")
     compared = of_experiment("significance/manifest-significance_compare")
     return domain + recognizers + (compared if len(configuration.recognizers) > 1 else [])
 

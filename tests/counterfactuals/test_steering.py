@@ -26,6 +26,7 @@ class Transformer:
 
 class Generator:
     device = torch.device("cpu")
+    at_once = None
 
     def __init__(self) -> None:
         self.decoded = 0

@@ -56,6 +56,22 @@ def test_a_frozen_module_takes_no_gradient_and_keeps_its_statistics() -> None:
     assert float(module[1].num_batches_tracked) == 0
 
 
+class FiveAxes(nn.Module):
+    """A weight as StyleGAN2's convolutions have it, and a buffer of four axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(1.0, 145.0).view(1, 4, 4, 3, 3))
+        self.register_buffer("kernel", torch.arange(0.0, 96.0).view(2, 3, 4, 4))
+
+
+def test_weights_of_five_axes_are_frozen_as_they_are() -> None:
+    module = frozen(FiveAxes(), torch.device("cpu"))
+    assert torch.equal(module.weight.detach().flatten(), torch.arange(1.0, 145.0))
+    assert module.weight.is_contiguous() and not module.weight.requires_grad
+    assert module.kernel.is_contiguous(memory_format=torch.channels_last)
+
+
 @given(st.integers(0, 300), st.integers(1, 70))
 def test_chunks_cover_every_row_once_in_order(count: int, size: int) -> None:
     parts = [list(range(count))[part] for part in chunks(count, size)]

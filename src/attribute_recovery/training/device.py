@@ -35,8 +35,11 @@ def inference_dtype(compute: Compute) -> torch.dtype:
 
 def frozen(module: M, device: torch.device) -> M:
     """The module in evaluation mode on the device, channels last, its weights closed to gradients."""
-    module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return module.eval().requires_grad_(False)
+    module = module.to(device).eval().requires_grad_(False)
+    for value in (*module.parameters(), *module.buffers()):
+        if value.ndim == 4:  # torch's own conversion stops at weights of five axes, as StyleGAN2 has them
+            value.data = value.data.to(memory_format=torch.channels_last)
+    return module
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:
