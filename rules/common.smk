@@ -168,8 +168,6 @@ def results_of_stages() -> list[str]:
         "significance/manifest-significance",
         "counterfactuals/manifest-counterfactuals",
     )
-    if folder_settings() is not None:
-        recognizers += of_recognizers("decoder/manifest-decoder_folder")
     compared = of_experiment("significance/manifest-significance_compare")
     return domain + recognizers + (compared if len(configuration.recognizers) > 1 else [])
 
@@ -177,7 +175,9 @@ def results_of_stages() -> list[str]:
 def final_files() -> list[str]:
     """What a run is for: the page, and every manifest."""
     page = expand("results/{experiment}/report/index.html", experiment=configuration.experiment)
-    return page + of_experiment("report/manifest-report") + results_of_stages()
+    # Pictures of another folder are no part of the report.
+    folder = of_recognizers("decoder/manifest-decoder_folder") if folder_settings() is not None else []
+    return page + of_experiment("report/manifest-report") + results_of_stages() + folder
 
 
 def experiment_folder() -> Path:

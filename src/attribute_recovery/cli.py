@@ -47,9 +47,9 @@ def run(
     settings = _load(config)
     command = [*_snakemake(config), "--profile", f"config/profiles/{profile}"]
     command += ["--cores", str(cores)] if cores else []
-    command += ["--until", until] if until else []
+    only = ["--until", until] if until else []
     if dry_run:
-        raise typer.Exit(_call([*command, "--dry-run"]))
+        raise typer.Exit(_call([*command, *only, "--dry-run"]))
     # Why each job runs is for the dry run; here it would hide what jobs say.
     command += ["--quiet", "host", "reason"]
     with _only_run() as lock:
@@ -58,7 +58,7 @@ def run(
         if broken:
             # First alone: what is made again with equal content then leaves all later results as they are.
             _go_on_unless_interrupted(_call([*command, "--", *broken], lock))
-        raise typer.Exit(_call(command, lock))
+        raise typer.Exit(_call([*command, *only], lock))
 
 
 @app.command()
@@ -274,6 +274,8 @@ def _can_be_made(path: Path, settings: "Config") -> bool:
     if len(path.parts) == 4:
         # A comparison that is left from more recognizers cannot be made of one.
         return path.parts[2] != "significance" or len(settings.recognizers) > 1
+    if path.stem == "manifest-decoder_folder" and getattr(settings.decoder, "folder", None) is None:
+        return False
     return path.parts[2] in settings.recognizers
 
 

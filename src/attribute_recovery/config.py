@@ -146,7 +146,7 @@ class GeneratorTraining(Section):
 
 
 class GeneratorSection(Section):
-    """G and E."""
+    """G and E of our own, shipped or trained."""
 
     source: Literal["shipped", "train"] = Field(
         description="shipped: the default world's, made by config/world-generator.yaml; train: a new one"

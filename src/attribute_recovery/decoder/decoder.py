@@ -69,7 +69,7 @@ class Decoder:
         if self.one_point:
             for part in chunks(len(embeddings), batch_size):
                 given = torch.from_numpy(embeddings[part])
-                result[part] = self.codes(given, given.new_zeros(1)).cpu().numpy()[:, None]
+                result[part] = self.codes(given, given.new_zeros(len(given), 1)).cpu().numpy()[:, None]
             return result
         for part in chunks(len(embeddings), max(1, batch_size // n_samples)):
             noise = np.stack([row_noise(row, n_samples, size, seed) for row in range(part.start, part.stop)])
