@@ -19,6 +19,7 @@ def test_prepare_torch_sets_the_configured_threads_and_deterministic_algorithms(
     assert prepare_torch(compute(threads=2)) == torch.device("cpu")
     assert torch.get_num_threads() == 2
     assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.mark.parametrize(
