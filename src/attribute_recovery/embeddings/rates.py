@@ -137,6 +137,11 @@ def split_pairs(images: pd.DataFrame, shards: Path, split: str, seed: int) -> Sp
     return SplitPairs(embeddings, identities, genuine, impostor_pairs(embeddings, identities, seed=seed))
 
 
+def threshold_split(images: pd.DataFrame) -> str:
+    """The split that fixes τ: `calibration`, or, where everybody is held out once in folds, `test`."""
+    return "test" if "fold" in images else "calibration"
+
+
 def threshold_of(pairs: SplitPairs, fmr: float) -> Threshold:
     """τ at a false match rate on a split's impostors, or at the smallest rate that they can bear."""
     return threshold_at_fmr(
@@ -191,8 +196,9 @@ def _rank_1(test: SplitPairs, seed: int, n_boot: int) -> Interval:
 
 def _calibration(images: pd.DataFrame, shards: Path, card: RecognizerCard, seed: int) -> Calibration:
     """The pairs of the split `calibration`, and the lengths of its embeddings."""
-    split = split_pairs(images, shards, "calibration", seed)
-    norms = read_norms(shards, images.iloc[rows_of(images, "calibration")])
+    name = threshold_split(images)
+    split = split_pairs(images, shards, name, seed)
+    norms = read_norms(shards, images.iloc[rows_of(images, name)])
     apart = distances(split.impostor, norms) if card.score == "euclidean" else None
     return Calibration(
         split.impostor, split.n_identities, apart, float(np.median(norms)), card.weights_sha256
