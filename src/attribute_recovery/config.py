@@ -29,7 +29,6 @@ from attribute_recovery.config_marginals import (
     PositiveReal,
     Probability,
     Section,
-    Several,
     rising,
 )
 from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
@@ -335,8 +334,8 @@ def _require_identities_for_training(dataset: DatasetConfig) -> None:
                 )
     elif isinstance(dataset.splits, FoldsSplit):
         raise ValueError(
-            "dataset.splits.by: found folds, allowed is shares or source where a recognizer has source train: "
-            "in folds nobody is left to train it on"
+            "dataset.splits.by: found folds, allowed is shares or source where a recognizer has source "
+            "train: in folds nobody is left to train it on"
         )
     elif isinstance(dataset.splits, SharesSplit) and dataset.splits.recognizer == 0.0:
         raise ValueError(
