@@ -98,6 +98,10 @@ class GeneratorTraining(Section):
     adversarial_from: Probability = Field(
         description="part of the training after which the discriminator takes part"
     )
+    augmentation: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        description="how far training images are mirrored, moved and lit anew, 0 for not at all: for few "
+        "images, without attributes that a mirror would change"
+    )
 
 
 class GeneratorSection(Section):
