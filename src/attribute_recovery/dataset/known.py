@@ -5,7 +5,7 @@ out there by name, with the reason in words; `too_little` decides that for all s
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ def left_out(schema: AttributeSchema, values: Values, people: npt.ArrayLike, spl
     return {name: reason for name, reason in reasons.items() if reason}
 
 
-def without(schema: AttributeSchema, names: Mapping[str, str]) -> AttributeSchema:
+def without(schema: AttributeSchema, names: Collection[str]) -> AttributeSchema:
     """The other attributes, in order."""
     return AttributeSchema(tuple(attribute for attribute in schema if attribute.name not in names))
 

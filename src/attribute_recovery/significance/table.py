@@ -17,6 +17,8 @@ from attribute_recovery.statistics.discovery import benjamini_hochberg
 from attribute_recovery.statistics.permutation import Scheme
 
 MEASURES = ("retained_information", "identity_share", "decision_effect")
+# What the method of a row without estimate begins with.
+NOT_TESTABLE = "not testable: "
 KEYS = ("recognizer", "attribute", "measure", "direction")
 
 # Columns of every row, in order; those of one measure only follow them.
@@ -164,6 +166,24 @@ def share_row(recovered: Recovered, found: Share) -> dict[str, Any]:
         "icc_permuted": found.icc_permuted,
         "icc_excess": found.icc_recovered - found.icc_permuted,
     }
+
+
+def not_testable_row(
+    name: str, measure: str, n_images: int, n_identities: int, reason: str
+) -> dict[str, Any]:
+    """An attribute that a measure cannot be had of: no estimate and no p, and the reason as method.
+
+    `n_images` and `n_identities` are those on which it is known.
+    """
+    nothing = Interval(math.nan, math.nan, math.nan, n_identities, 0, 0.95)
+    return _row(name, measure, "", nothing, math.nan, {}, n_images, f"{NOT_TESTABLE}{reason}")
+
+
+def in_order(schema: AttributeSchema, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows by measure and attribute; those of one attribute in the order in which they are."""
+    return sorted(
+        rows, key=lambda row: (MEASURES.index(row["measure"]), schema.names.index(row["attribute"]))
+    )
 
 
 def effect_row(attribute: Attribute, found: Effect) -> dict[str, Any]:
