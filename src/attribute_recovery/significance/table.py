@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
+from attribute_recovery.report.labels import NOT_TESTABLE
 from attribute_recovery.significance.decision import Effect
 from attribute_recovery.significance.flips import DIRECTIONS
 from attribute_recovery.significance.forecasts import Recovered
@@ -17,8 +18,6 @@ from attribute_recovery.statistics.discovery import benjamini_hochberg
 from attribute_recovery.statistics.permutation import Scheme
 
 MEASURES = ("retained_information", "identity_share", "decision_effect")
-# What the method of a row without estimate begins with.
-NOT_TESTABLE = "not testable: "
 KEYS = ("recognizer", "attribute", "measure", "direction")
 
 # Columns of every row, in order; those of one measure only follow them.
