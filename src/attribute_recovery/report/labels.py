@@ -42,8 +42,8 @@ def labels_table(report: Values) -> Table | None:
     if not rows:
         return None
     note = (
-        "Every stage uses an attribute on the images where it is known: to learn it, to calibrate what is read "
-        "of it, and to measure it."
+        "Every stage uses an attribute on the images where it is known: to learn it, to calibrate what is "
+        "read of it, and to measure it."
     )
     return Table("Attributes that are not known on every image", ["attribute", *splits], rows, note=note)
 
@@ -56,7 +56,7 @@ def _known_cell(facts: Values, images: int | None) -> Cell:
     known = whole(facts, "known.images")
     of = f" of {say.counted(images, 'image', 'images')}" if images is not None else ""
     people = say.counted(whole(facts, "known.identities"), "person", "people")
-    parts = [people, _classes(facts, lookup(facts, "known.identities_by_class") or {})]
+    parts = [people, _classes(facts, lookup(facts, "known.identities_by_class") or {})] if known else []
     return Cell(f"{known:,}{of}" if known is not None else "—", "; ".join(part for part in parts if part))
 
 
@@ -66,7 +66,7 @@ def _classes(facts: Values, people: Mapping[str, Any]) -> str:
         return ""
     return ", ".join(
         f"{name} {count:,}"
-        + (f" of {say.counted(people[name], 'person', 'people')}" if name in people else "")
+        + (f" ({say.counted(people[name], 'person', 'people')})" if name in people else "")
         for name, count in counts.items()
     )
 
@@ -103,7 +103,7 @@ def left_out_blocks(facts: Values) -> list[Block]:
     for (name, reason), measures in by_attribute.items():
         told.setdefault((f"Not testable, {say.listed(measures)}", reason), []).append(name)
     sentences = [
-        f"{title}: {say.listed([say.words(name) for name in names])}, since {_since(reason)}."
+        f"{title}: {say.listed([say.words(name) for name in names])}, since {_since(reason, len(names))}."
         for (title, reason), names in told.items()
     ]
     return [Points(sentences)] if sentences else []
@@ -114,8 +114,9 @@ def _reasons(facts: Values, key: str) -> dict[str, str]:
     return {str(name): str(reason) for name, reason in found.items()} if isinstance(found, dict) else {}
 
 
-def _since(reason: str) -> str:
-    return f"it is {reason}" if reason.startswith("known ") else reason
+def _since(reason: str, count: int) -> str:
+    subject = "it is" if count == 1 else "they are"
+    return f"{subject} {reason}" if reason.startswith("known ") else reason
 
 
 def reason_of(method: Any) -> str:
