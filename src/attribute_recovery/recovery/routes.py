@@ -2,7 +2,8 @@
 
 Everything is fitted on the split `calibration`: the calibration itself, which of the two probes is used, and
 which of the two routes is the better one, by the mean gain over the marginal. Where there is no image to fit
-them on, forecasts stay as they are: the decoder's, and the linear probe's.
+them on, forecasts stay as they are, the probe is the linear one, and it counts as the better route, since its
+deviations are those of labelled images.
 """
 
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Routes:
         marginal: its marginal in the split `train`.
         decoder, probe: calibrated forecasts for all images.
         probe_kind: "linear" or "mlp".
-        chosen: "decoder" or "probe", the one with the larger mean gain on `calibration`; "decoder" where
+        chosen: "decoder" or "probe", the one with the larger mean gain on `calibration`; "probe" where
             nothing was calibrated.
     """
 
@@ -108,9 +109,7 @@ def routes(
     """
     if not held.any():
         raw = _raw_decoder(attribute, read, marginal)
-        return Routes(
-            attribute, marginal, raw, _raw_probe(attribute, readings, "linear"), "linear", "decoder"
-        )
+        return Routes(attribute, marginal, raw, _raw_probe(attribute, readings, "linear"), "linear", "probe")
     decoder = _calibrated(_raw_decoder(attribute, read, marginal), truth, held)
     candidates = {
         kind: _calibrated(_raw_probe(attribute, readings, kind), truth, held) for kind in ("linear", "mlp")

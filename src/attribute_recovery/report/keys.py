@@ -395,7 +395,7 @@ def _recovery(prefix: str) -> Iterator[MetricKey]:
         ("median_balanced_accuracy", "share", "median over the discrete attributes, chosen route"),
         *_left_out(
             not_recovered="why an attribute has no forecasts: too little is known of it in `train`",
-            not_calibrated="why its forecasts are as they come, those of the decoder counting as chosen",
+            not_calibrated="why its forecasts are as they come, the linear probe counting as chosen",
             not_measured="why its forecasts are not measured on `test`",
         ),
         *_KNOWN,
