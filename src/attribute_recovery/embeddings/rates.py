@@ -84,8 +84,8 @@ def measure_rates(
         `tar_at_target_fmr` and `fmr_at_threshold` on `test` at τ, and `rank_1`, each with "<key>_interval"
         [low, high] at 95 %, identities resampled; `threshold`, `threshold_kind`, `target_fmr` (None where
         none was asked for), `used_fmr` (what may be claimed at τ) and `claimable_fmr`, see
-        `DecisionThreshold`, with `threshold_split`; `eer`, mean scores, counts of identities, images and pairs, `split`; of the card
-        `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; and, where the card's score is
+        `DecisionThreshold`; `threshold_split`; `eer`, mean scores, counts of identities, images and pairs,
+        `split`; of the card `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; and, where the card's score is
         euclidean, `euclidean`, see `distance.compared_by_distance`.
 
     Raises:
