@@ -128,8 +128,9 @@ def test_a_warp_moves_smooth_images_a_little_and_invents_no_values() -> None:
     assert found.min() >= plain.min() - 1e-5 and found.max() <= plain.max() + 1e-5
     assert np.allclose(found[..., 2], plain[..., 2], atol=1e-5)
     moved = np.abs(found - plain)[..., :2]
-    # An entry moves a point by at most a tenth of half the side each: three of them, where it lies at a corner.
-    assert 0.01 < moved.mean() and moved.max() <= 0.3 + 0.1
+    # Three entries move a corner, each by at most a tenth of half the side.
+    assert moved.mean() > 0.01
+    assert moved.max() <= 0.3 + 0.1
     assert len(np.unique(moved.mean(axis=(1, 2, 3)).round(6))) == 20
 
 

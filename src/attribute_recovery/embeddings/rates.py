@@ -85,8 +85,8 @@ def measure_rates(
         [low, high] at 95 %, identities resampled; `threshold`, `threshold_kind`, `target_fmr` (None where
         none was asked for), `used_fmr` (what may be claimed at τ) and `claimable_fmr`, see
         `DecisionThreshold`; `threshold_split`; `eer`, mean scores, counts of identities, images and pairs,
-        `split`; of the card `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; and, where the card's score is
-        euclidean, `euclidean`, see `distance.compared_by_distance`.
+        `split`; of the card `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; and, where
+        the card's score is euclidean, `euclidean`, see `distance.compared_by_distance`.
 
     Raises:
         ValueError: a split has fewer than 2 identities or nobody with two images, an embedding is missing, or
