@@ -4,6 +4,7 @@ INPUTS:
     images          results/EXPERIMENT/dataset/images.bcolz
     table           results/EXPERIMENT/dataset/images.parquet
     attributes      results/EXPERIMENT/dataset/attributes.json
+    source          the authors' models, where they are used
 
 OUTPUTS:
     weights         results/EXPERIMENT/generator/autoencoder.safetensors
@@ -16,11 +17,12 @@ OUTPUTS:
 
 
 rule generator_train:
-    """Trains G and E, or takes the shipped ones."""
+    """Trains G and E, or takes the shipped ones or the authors'."""
     input:
         manifests=[
             "results/{experiment}{fold}/dataset/manifest-dataset.json",
         ],
+        source=generator_source(),
         images=ancient("results/{experiment}/dataset/images.bcolz"),
         table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
         attributes=ancient("results/{experiment}{fold}/dataset/attributes.json"),

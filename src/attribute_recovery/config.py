@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from attribute_recovery.config_authors import AuthorsDecoder, AuthorsGenerator, check_authors
 from attribute_recovery.config_faces import (
     CelebaDataset,
     FoldersDataset,
@@ -105,13 +106,16 @@ class GeneratorTraining(Section):
 
 
 class GeneratorSection(Section):
-    """G and E."""
+    """G and E of our own, shipped or trained."""
 
     source: Literal["shipped", "train"] = Field(
         description="shipped: the default world's, made by config/world-generator.yaml; train: a new one"
     )
     network: GeneratorNetwork = Field(description="sizes, used by source: train")
     training: GeneratorTraining = Field(description="used by source: train")
+
+
+GeneratorConfig = Annotated[GeneratorSection | AuthorsGenerator, Field(discriminator="source")]
 
 
 class Heads(Section):
@@ -161,6 +165,7 @@ class IdentityLesson(Section):
 class DecoderSection(Section):
     """T: the conditional distribution of codes given an embedding, by flow matching."""
 
+    source: Literal["train"] = Field(description="train it on codes and embeddings of the images")
     hidden: Positive = Field(description="width of its residual blocks")
     blocks: Positive = Field(description="number of its residual blocks")
     steps: Positive = Field(description="optimiser steps")
@@ -179,6 +184,9 @@ class DecoderSection(Section):
     samples: Annotated[int, Field(ge=19)] = Field(
         description="codes drawn for each embedding where the spread counts"
     )
+
+
+DecoderConfig = Annotated[DecoderSection | AuthorsDecoder, Field(discriminator="source")]
 
 
 class RecoverySection(Section):
@@ -256,13 +264,13 @@ class Config(Section):
     )
     compute: Compute = Field(description="threads, device, precision")
     dataset: DatasetConfig = Field(description="images, identities, attributes")
-    generator: GeneratorSection = Field(description="G and E")
+    generator: GeneratorConfig = Field(description="G and E")
     attributes: AttributesSection = Field(description="heads and editor")
     recognizers: dict[Name, RecognizerConfig] = Field(
         min_length=1, description="the recognizers to explain, by name"
     )
     embeddings: EmbeddingsSection = Field(description="storage of embeddings")
-    decoder: DecoderSection = Field(description="T")
+    decoder: DecoderConfig = Field(description="T")
     recovery: RecoverySection = Field(description="recovered attributes and probe")
     significance: SignificanceSection = Field(description="what each attribute weighs")
     counterfactuals: CounterfactualsSection = Field(description="what would have to change")
@@ -296,8 +304,13 @@ class Config(Section):
         if self.dataset.source != "world" and self.generator.source == "shipped":
             raise ValueError(
                 "generator.source: found 'shipped', which knows the default world only; allowed is 'train' "
-                f"where dataset.source is {self.dataset.source!r}"
+                f"or 'authors' where dataset.source is {self.dataset.source!r}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _the_authors_models_go_together(self) -> Self:
+        check_authors(self.generator, self.decoder, self.recognizers)
         return self
 
     @model_validator(mode="after")
@@ -313,6 +326,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _generator_makes_images_of_that_size(self) -> Self:
+        if not isinstance(self.generator, GeneratorSection):
+            return self
         size, network = self.dataset.image_size, self.generator.network
         stages = size.bit_length() - 3  # 2^(stages + 2) = size
         for name in ("decoder_channels", "decoder_blocks", "encoder_channels", "encoder_blocks"):
