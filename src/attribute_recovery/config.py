@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from attribute_recovery.config_authors import AuthorsDecoder, AuthorsGenerator, check_authors
+from attribute_recovery.config_eigenfaces import EigenfacesGenerator
 from attribute_recovery.config_faces import (
     CelebaDataset,
     FoldersDataset,
@@ -115,7 +116,9 @@ class GeneratorSection(Section):
     training: GeneratorTraining = Field(description="used by source: train")
 
 
-GeneratorConfig = Annotated[GeneratorSection | AuthorsGenerator, Field(discriminator="source")]
+GeneratorConfig = Annotated[
+    GeneratorSection | AuthorsGenerator | EigenfacesGenerator, Field(discriminator="source")
+]
 
 
 class Heads(Section):
@@ -303,8 +306,8 @@ class Config(Section):
     def _the_shipped_generator_is_of_the_world(self) -> Self:
         if self.dataset.source != "world" and self.generator.source == "shipped":
             raise ValueError(
-                "generator.source: found 'shipped', which knows the default world only; allowed is 'train' "
-                f"or 'authors' where dataset.source is {self.dataset.source!r}"
+                "generator.source: found 'shipped', which knows the default world only; allowed is 'train', "
+                f"'eigenfaces' or 'authors' where dataset.source is {self.dataset.source!r}"
             )
         return self
 
