@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from attribute_recovery.config_authors import AuthorsDecoder, AuthorsGenerator, check_authors
+from attribute_recovery.config_eigenfaces import EigenfacesGenerator
 from attribute_recovery.config_faces import (
     CelebaDataset,
     FoldersDataset,
@@ -30,7 +31,6 @@ from attribute_recovery.config_marginals import (
     PositiveReal,
     Probability,
     Section,
-    Several,
     rising,
 )
 from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
@@ -100,6 +100,10 @@ class GeneratorTraining(Section):
     adversarial_from: Probability = Field(
         description="part of the training after which the discriminator takes part"
     )
+    augmentation: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        description="how far training images are mirrored, moved and lit anew, 0 for not at all: for few "
+        "images, without attributes that a mirror would change"
+    )
 
 
 class GeneratorSection(Section):
@@ -112,7 +116,9 @@ class GeneratorSection(Section):
     training: GeneratorTraining = Field(description="used by source: train")
 
 
-GeneratorConfig = Annotated[GeneratorSection | AuthorsGenerator, Field(discriminator="source")]
+GeneratorConfig = Annotated[
+    GeneratorSection | AuthorsGenerator | EigenfacesGenerator, Field(discriminator="source")
+]
 
 
 class Heads(Section):
@@ -300,8 +306,8 @@ class Config(Section):
     def _the_shipped_generator_is_of_the_world(self) -> Self:
         if self.dataset.source != "world" and self.generator.source == "shipped":
             raise ValueError(
-                "generator.source: found 'shipped', which knows the default world only; allowed is 'train' "
-                f"or 'authors' where dataset.source is {self.dataset.source!r}"
+                "generator.source: found 'shipped', which knows the default world only; allowed is 'train', "
+                f"'eigenfaces' or 'authors' where dataset.source is {self.dataset.source!r}"
             )
         return self
 
@@ -350,8 +356,8 @@ def _require_identities_for_training(dataset: DatasetConfig) -> None:
                 )
     elif isinstance(dataset.splits, FoldsSplit):
         raise ValueError(
-            "dataset.splits.by: found folds, allowed is shares or source where a recognizer has source train: "
-            "in folds nobody is left to train it on"
+            "dataset.splits.by: found folds, allowed is shares or source where a recognizer has source "
+            "train: in folds nobody is left to train it on"
         )
     elif isinstance(dataset.splits, SharesSplit) and dataset.splits.recognizer == 0.0:
         raise ValueError(

@@ -34,9 +34,11 @@ from attribute_recovery.dataset.attributes import AttributeSchema, write_schema
 from attribute_recovery.dataset.crops import Crops, batches, read_crops
 from attribute_recovery.dataset.describe import describe_table
 from attribute_recovery.dataset.faults import Faults
+from attribute_recovery.dataset.known import refuse_atoms
 from attribute_recovery.dataset.labels import (
     constant_labels,
     declared_attributes,
+    learning_warnings,
     level_warnings,
     parse_labels,
     with_values,
@@ -111,7 +113,7 @@ def prepare_faces(
 
     Raises:
         ValueError: a file of the source is not in its published form, a fault is found for which the settings
-            say fail, or nothing is left that can be split.
+            say fail, nothing is left that can be split, or a continuous attribute has an atom.
     """
     listing = list_source(settings)
     _say(f"{len(listing)} images listed, {len(set(listing.identities))} identities")
@@ -122,6 +124,7 @@ def prepare_faces(
         keys = _keys(listing, crops, chosen.rows, settings, seed)
         facts, schema = _labelled(listing, chosen.rows, settings, faults)
         complete = pd.concat([keys, facts], axis=1)
+        refuse_atoms(complete, schema)
         kept_pairs, pair_facts = _kept_pairs(listing, chosen)
         found = _report(listing, crops, chosen.rows, settings, faults, complete, schema) | pair_facts
         found["warnings"] += _pair_warnings(pair_facts)
@@ -303,6 +306,7 @@ def _report(
         *warnings,
         *listing.remarks,
         *level_warnings(table, schema),
+        *learning_warnings(table, schema),
         *described["warnings"],
     ]
     return {

@@ -1,4 +1,4 @@
-"""The data set of one fold: the same images, some of them to train on, some to calibrate on, some held out."""
+"""The data set of one fold: the same images, some to train on, some to calibrate on, some held out."""
 
 import shutil
 from pathlib import Path

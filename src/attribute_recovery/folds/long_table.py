@@ -73,13 +73,13 @@ def _pooled_row(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
 
 
 def _figures(rows: pd.DataFrame, weights: npt.NDArray[np.float64]) -> dict[str, float]:
-    found = {name: np.nan for name in FIGURES}
+    found = dict.fromkeys(FIGURES, np.nan)
     known = rows["estimate"].notna().to_numpy()
     found["estimate"] = _mean(rows["estimate"].to_numpy(np.float64), weights)
     bounded = known & rows[["low", "high"]].notna().all(axis=1).to_numpy()
     if bounded.any():
-        columns = (rows.loc[bounded, name].to_numpy(np.float64) for name in ("estimate", "low", "high"))
-        mean, low, high = pooled_interval(*columns, weights[bounded])
+        estimates, lows, highs = rows.loc[bounded, ["estimate", "low", "high"]].to_numpy(np.float64).T
+        mean, low, high = pooled_interval(estimates, lows, highs, weights[bounded])
         # Of the folds with an interval only; moved to the mean over all that have an estimate.
         found["low"], found["high"] = low + found["estimate"] - mean, high + found["estimate"] - mean
     tested = rows["p"].notna().to_numpy()

@@ -101,7 +101,8 @@ def _copy(source: Path, target: Path) -> None:
     beside = target.with_name(f".{target.name}.partial")
     remove_path(beside)
     if source.is_dir():
-        shutil.copytree(source, beside)
+        shutil.copytree(source, beside, copy_function=shutil.copyfile)
+        beside.chmod(0o700)  # copytree takes over the folder's mode
         remove_path(target)
     else:
         shutil.copyfile(source, beside)
