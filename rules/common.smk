@@ -100,6 +100,17 @@ def memory(mebibytes: int) -> Callable[[Wildcards, int], int]:
     return of_attempt
 
 
+def where_attributes_are_read(**files: str) -> dict[str, str]:
+    """Files of rules that can do without heads; none where nothing reads attributes."""
+    return files if configuration.reads_attributes else {}
+
+
+def heads_manifests() -> list[str]:
+    """The manifest of the heads, for rules that can do without them."""
+    manifest = "results/{experiment}/attributes/manifest-attributes_heads.json"
+    return [manifest] if configuration.reads_attributes else []
+
+
 def of_experiment(*manifests: str) -> list[str]:
     """Manifests of the rules that are run once for an experiment."""
     return expand(
@@ -118,18 +129,18 @@ def of_recognizers(*manifests: str) -> list[str]:
 
 
 def results_of_stages() -> list[str]:
-    """The manifest of every job but the report's.
+    """The manifest of every job but the report's, of the stages that are not left out.
 
     All are targets too: Snakemake looks for a missing file only where it is asked for.
     """
-    domain = of_experiment(
+    domain = [
         "dataset/manifest-dataset",
         "generator/manifest-generator_train",
         "generator/manifest-generator_codes",
         "attributes/manifest-attributes_heads",
         "attributes/manifest-attributes_editor",
-    )
-    recognizers = of_recognizers(
+    ]
+    of_each = [
         "recognizer/manifest-recognizer",
         "embeddings/manifest-embeddings",
         "recognizer/manifest-rates",
@@ -138,9 +149,18 @@ def results_of_stages() -> list[str]:
         "recovery/manifest-recovery",
         "significance/manifest-significance",
         "counterfactuals/manifest-counterfactuals",
+    ]
+    compared = ["significance/manifest-significance_compare"] if len(configuration.recognizers) > 1 else []
+    return (
+        of_experiment(*not_left_out(domain))
+        + of_recognizers(*not_left_out(of_each))
+        + of_experiment(*not_left_out(compared))
     )
-    compared = of_experiment("significance/manifest-significance_compare")
-    return domain + recognizers + (compared if len(configuration.recognizers) > 1 else [])
+
+
+def not_left_out(manifests: list[str]) -> list[str]:
+    """Those of STAGE/manifest-RULE whose stage this configuration has."""
+    return [each for each in manifests if each.partition("/")[0] not in configuration.left_out_stages]
 
 
 def final_files() -> list[str]:

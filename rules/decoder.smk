@@ -10,7 +10,7 @@ INPUTS:
     recognizer_weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
     recognizer_card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
     threshold           results/EXPERIMENT/RECOGNIZER/recognizer/threshold.json
-    heads_weights       results/EXPERIMENT/attributes/heads.safetensors
+    heads_weights       results/EXPERIMENT/attributes/heads.safetensors, where there are heads
     heads_card          results/EXPERIMENT/attributes/heads.json
 
 OUTPUTS:
@@ -71,11 +71,15 @@ rule decoder_train:
 rule decoder_samples:
     """Draws codes for held-out embeddings, and attacks the recognizer with the images that they decode to."""
     input:
+        **where_attributes_are_read(
+            heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
+            heads_card=ancient("results/{experiment}/attributes/heads.json"),
+        ),
         manifests=[
             "results/{experiment}/dataset/manifest-dataset.json",
             "results/{experiment}/generator/manifest-generator_train.json",
             "results/{experiment}/generator/manifest-generator_codes.json",
-            "results/{experiment}/attributes/manifest-attributes_heads.json",
+            *heads_manifests(),
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-rates.json",
@@ -88,15 +92,15 @@ rule decoder_samples:
         threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),
         generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
         generator_card=ancient("results/{experiment}/generator/card.json"),
-        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
-        heads_card=ancient("results/{experiment}/attributes/heads.json"),
         recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
         transformer_weights=ancient("results/{experiment}/{recognizer}/decoder/transformer.safetensors"),
         transformer_card=ancient("results/{experiment}/{recognizer}/decoder/transformer.json"),
     output:
+        **where_attributes_are_read(
+            samples_read=directory("results/{experiment}/{recognizer}/decoder/samples_read.bcolz"),
+        ),
         samples=directory("results/{experiment}/{recognizer}/decoder/samples.bcolz"),
-        samples_read=directory("results/{experiment}/{recognizer}/decoder/samples_read.bcolz"),
         samples_table="results/{experiment}/{recognizer}/decoder/samples.parquet",
         metrics="results/{experiment}/{recognizer}/decoder/metrics.json",
         figure="results/{experiment}/{recognizer}/decoder/samples.png",

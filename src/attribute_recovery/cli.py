@@ -61,6 +61,8 @@ def check(*, config: ConfigFile = DEFAULT) -> None:
     """Checks a configuration file, without running anything."""
     settings = _load(config)
     typer.echo(f"{config}: experiment {settings.experiment}, recognizers {', '.join(settings.recognizers)}")
+    if settings.left_out_stages:
+        typer.echo(f"without labels and heads, left out: {', '.join(settings.left_out_stages)}")
 
 
 @app.command()
@@ -239,9 +241,12 @@ def _remove_broken_manifests(settings: "Config") -> list[str]:
 
 def _can_be_made(path: Path, settings: "Config") -> bool:
     """Of results/EXPERIMENT/STAGE/manifest, or results/EXPERIMENT/RECOGNIZER/STAGE/manifest."""
+    stage = path.parts[-2]
+    if stage in settings.left_out_stages:
+        return False
     if len(path.parts) == 4:
         # A comparison that is left from more recognizers cannot be made of one.
-        return path.parts[2] != "significance" or len(settings.recognizers) > 1
+        return stage != "significance" or len(settings.recognizers) > 1
     return path.parts[2] in settings.recognizers
 
 

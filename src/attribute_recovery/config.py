@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from attribute_recovery.config_attributes import AttributesSection
 from attribute_recovery.config_faces import (
     CelebaDataset,
     FoldersDataset,
@@ -32,6 +33,9 @@ from attribute_recovery.config_marginals import (
     rising,
 )
 from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
+
+# Stages that are about attributes; a run in which nothing reads any goes without them.
+STAGES_OF_ATTRIBUTES = ("attributes", "recovery", "significance", "counterfactuals")
 
 __all__ = ["Config", "ConfigError", "load_config", "parse_config", "read_overlaid"]
 
@@ -152,32 +156,6 @@ class GeneratorSection(Section):
     )
     network: GeneratorNetwork = Field(description="sizes, used by source: train")
     training: GeneratorTraining = Field(description="used by source: train")
-
-
-class Heads(Section):
-    """Attribute heads: one convolutional trunk and a read-out for each attribute."""
-
-    channels: tuple[Positive, ...] = Field(
-        min_length=1, description="of the trunk's stages, from half the image's side down"
-    )
-    steps: Positive = Field(description="optimiser steps")
-    batch_size: Positive = Field(description="images a step")
-    learning_rate: PositiveReal = Field(description="at its highest")
-
-
-class Editor(Section):
-    """Changing one attribute in code space, the others held."""
-
-    hidden: Positive = Field(description="width of the network that reads attributes from codes")
-    steps: Positive = Field(description="optimiser steps of that network")
-    iterations: Positive = Field(description="Gauss-Newton steps of one edit")
-
-
-class AttributesSection(Section):
-    """Reading attributes from images, and changing them."""
-
-    heads: Heads = Field(description="p(a given x)")
-    editor: Editor = Field(description="changes one attribute of a code")
 
 
 class EmbeddingsSection(Section):
@@ -308,6 +286,16 @@ class Config(Section):
     counterfactuals: CounterfactualsSection = Field(description="what would have to change")
     report: ReportSection = Field(description="the page")
     tracking: Tracking = Field(description="MLflow")
+
+    @property
+    def reads_attributes(self) -> bool:
+        """Whether attributes can be read from images: labels are declared to learn that from."""
+        return isinstance(self.dataset, WorldDataset) or bool(self.dataset.attributes)
+
+    @property
+    def left_out_stages(self) -> list[str]:
+        """The stages, in order, that no run of this configuration has, since no attributes can be read."""
+        return [] if self.reads_attributes else list(STAGES_OF_ATTRIBUTES)
 
     @model_validator(mode="after")
     def _trained_recognizers_have_identities(self) -> Self:

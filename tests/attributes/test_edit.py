@@ -23,7 +23,7 @@ from attribute_recovery.attributes.edit import (
 )
 from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork
 from attribute_recovery.attributes.train import train_heads
-from attribute_recovery.config import Editor, Heads
+from attribute_recovery.config_attributes import Editor, Heads
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.store import read_images, write_array
 from attribute_recovery.generator.load import load_generator

@@ -26,7 +26,7 @@ from attribute_recovery.attributes.train import (
     standardised,
     train_heads,
 )
-from attribute_recovery.config import Heads
+from attribute_recovery.config_attributes import Heads
 from attribute_recovery.dataset.attributes import AttributeSchema
 from attribute_recovery.generator.train import to_tensor
 from attribute_recovery.training.loop import LoopSettings

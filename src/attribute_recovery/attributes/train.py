@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from attribute_recovery.attributes.calibration import calibrate
 from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork, load_heads, split_readout
-from attribute_recovery.config import Compute, Heads
+from attribute_recovery.config import Compute
+from attribute_recovery.config_attributes import Heads
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
 from attribute_recovery.dataset.store import read_images, read_table, rows_of
 from attribute_recovery.generator.load import load_generator
@@ -131,10 +132,16 @@ def train_heads(
     """Write the heads' weights and card, and how well they read real images of the split `test`.
 
     Raises:
-        ValueError: a file is missing or damaged, or two of them do not fit each other.
+        ValueError: a file is missing or damaged, two of them do not fit each other, or there is no attribute.
     """
     device = prepare_torch(compute)
     schema, rows = read_schema(attributes), read_table(table)
+    if not len(schema):
+        raise ValueError(
+            f"{attributes}: found no attribute, since every declared one has a single value or none at all "
+            "(dataset/report.json names them); allowed are labels that differ, or dataset.attributes: {} for "
+            "a run without any"
+        )
     generator = load_generator(generator_weights, generator_card, device, inference_dtype(compute))
     fitted = rows_of(rows, "train")
     values = schema.from_table(rows.iloc[fitted])

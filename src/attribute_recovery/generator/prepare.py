@@ -48,8 +48,8 @@ def prepare_generator(
     rows = np.flatnonzero(everyone["split"].isin(TRAINING_SPLITS))
     pixels = read_images(images, rows)
     names, labels = list[str](), None
-    if settings.training.attribute_weight > 0:
-        schema = read_schema(attributes)
+    schema = read_schema(attributes)
+    if settings.training.attribute_weight > 0 and len(schema):
         names, labels = schema.names, schema.encode(schema.from_table(everyone.iloc[rows]))
     loop = LoopSettings(
         steps=settings.training.steps,
