@@ -142,6 +142,15 @@ def test_labels_matter_with_a_weight_only(tmp_path: Path, dataset: Path, section
     assert outputs(tmp_path / "unguided") == outputs(tmp_path / "unguided_again")
 
 
+def test_a_data_set_without_attributes_trains_as_without_a_weight(
+    tmp_path: Path, dataset: Path, section: GeneratorSection
+) -> None:
+    (dataset / "attributes.json").write_text("[]")
+    found = prepare(section, dataset, tmp_path / "generator")
+    assert "attributes" not in found["final_losses"]
+    assert json.loads((tmp_path / "generator" / "card.json").read_text())["attributes"] == []
+
+
 def test_an_interrupted_preparation_ends_with_the_same_bytes(
     tmp_path: Path, dataset: Path, section: GeneratorSection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,67 @@
+"""Whole runs on faces in folders: without labels and heads, and with what a user brings in their place."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+FOLDERS = """experiment: brought
+dataset:
+  source: folders
+  path: {path}
+  image_size: 32
+  align: {{by: given, crop: centre, template: unknown}}
+  splits: {{by: shares, recognizer: 0.2, train: 0.4, calibration: 0.2, test: 0.2}}
+  on_fault: {{all: skip}}
+  labels: []
+  attributes: {{}}
+"""
+WITHOUT_ATTRIBUTES = {
+    "dataset",
+    "generator_train",
+    "generator_codes",
+    "recognizer",
+    "embeddings",
+    "rates",
+    "decoder_train",
+    "decoder_samples",
+    "report",
+}
+LEFT_OUT = ("attributes", "recovery", "significance", "counterfactuals")
+
+
+def text_of(page: Path) -> str:
+    """The page without its tags."""
+    return " ".join(re.sub(r"<style.*?</style>|<[^>]+>", " ", page.read_text(), flags=re.DOTALL).split())
+
+
+def test_without_labels_the_stages_about_attributes_are_not_planned(clone, face_folder) -> None:
+    text = FOLDERS.format(path=face_folder)
+    assert clone.planned(clone.write_config("mine.yaml", text)) == WITHOUT_ATTRIBUTES
+    second = "recognizers: {second: {source: weights, weights: a.safetensors, threshold: {fmr: 0.1}}}"
+    for name in ("a.safetensors", "a.json"):
+        (clone.folder / name).touch()
+    assert clone.planned(clone.write_config("two.yaml", f"{text}{second}")) == WITHOUT_ATTRIBUTES
+
+
+@pytest.mark.slow
+def test_a_run_without_labels_ends_with_a_report_that_says_what_to_supply(clone, face_folder) -> None:
+    config = clone.write_config("mine.yaml", FOLDERS.format(path=face_folder))
+    done = clone.run(config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = clone.folder / "results/brought"
+    made = {path.stem.removeprefix("manifest-") for path in results.glob("**/manifest-*.json")}
+    assert made == WITHOUT_ATTRIBUTES
+    page = text_of(results / "report/index.html")
+    for stage in LEFT_OUT:
+        assert f"{stage} (" in page
+    assert "What was left out" in page and "label-sheet" in page
+    assert "Not computed" not in page and "Files that gave nothing" not in page
+    metrics = json.loads((results / "report/metrics.json").read_text())
+    assert 0 <= metrics["recognizers"]["default"]["decoder"]["type_1_tar"] <= 1
+    assert clone.planned(config) == set()
+    sheet = clone.call(
+        *("attribute_recovery.cli", "label-sheet", "sheet", "--attribute", "glasses", "--config", config)
+    )
+    assert sheet.returncode == 0 and "sheet/labels.csv" in sheet.stdout
