@@ -81,6 +81,12 @@ def threshold_source(wildcards: Wildcards) -> list[str]:
     return [str(path)]
 
 
+def generator_source() -> list[str]:
+    """The files that the generator is read from; none where it is trained or shipped."""
+    settings = configuration.generator
+    return [str(settings.weights), str(settings.card_path)] if settings.source == "file" else []
+
+
 def generator_data() -> list[str]:
     """Folders of the package that generator_train reads: the shipped weights, where they are used."""
     return ["generator/weights"] if configuration.generator.source == "shipped" else []

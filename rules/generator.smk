@@ -4,6 +4,7 @@ INPUTS:
     images          results/EXPERIMENT/dataset/images.bcolz
     table           results/EXPERIMENT/dataset/images.parquet
     attributes      results/EXPERIMENT/dataset/attributes.json
+    source          the weights and the card that are brought; none where G is trained or shipped
 
 OUTPUTS:
     weights         results/EXPERIMENT/generator/autoencoder.safetensors
@@ -16,7 +17,7 @@ OUTPUTS:
 
 
 rule generator_train:
-    """Trains G and E, or takes the shipped ones."""
+    """Trains G and E, or takes those that are shipped or brought."""
     input:
         manifests=[
             "results/{experiment}/dataset/manifest-dataset.json",
@@ -24,6 +25,7 @@ rule generator_train:
         images=ancient("results/{experiment}/dataset/images.bcolz"),
         table=ancient("results/{experiment}/dataset/images.parquet"),
         attributes=ancient("results/{experiment}/dataset/attributes.json"),
+        source=generator_source(),
     output:
         weights="results/{experiment}/generator/autoencoder.safetensors",
         card="results/{experiment}/generator/card.json",

@@ -22,6 +22,7 @@ from attribute_recovery.config_faces import (
     TableDataset,
 )
 from attribute_recovery.config_files import ConfigError, read_overlaid, sentence
+from attribute_recovery.config_generator import FileGenerator
 from attribute_recovery.config_marginals import (
     MarginalConfig,
     Name,
@@ -158,6 +159,9 @@ class GeneratorSection(Section):
     training: GeneratorTraining = Field(description="used by source: train")
 
 
+GeneratorConfig = Annotated[GeneratorSection | FileGenerator, Field(discriminator="source")]
+
+
 class EmbeddingsSection(Section):
     """How embeddings are stored."""
 
@@ -274,7 +278,7 @@ class Config(Section):
     )
     compute: Compute = Field(description="threads, device, precision")
     dataset: DatasetConfig = Field(description="images, identities, attributes")
-    generator: GeneratorSection = Field(description="G and E")
+    generator: GeneratorConfig = Field(description="G and E")
     attributes: AttributesSection = Field(description="heads and editor")
     recognizers: dict[Name, RecognizerConfig] = Field(
         min_length=1, description="the recognizers to explain, by name"
@@ -308,7 +312,7 @@ class Config(Section):
         if self.dataset.source != "world" and self.generator.source == "shipped":
             raise ValueError(
                 "generator.source: found 'shipped', which knows the default world only; allowed is 'train' "
-                f"where dataset.source is {self.dataset.source!r}"
+                f"or 'file' where dataset.source is {self.dataset.source!r}"
             )
         return self
 
@@ -325,6 +329,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _generator_makes_images_of_that_size(self) -> Self:
+        if not isinstance(self.generator, GeneratorSection):
+            return self
         size, network = self.dataset.image_size, self.generator.network
         stages = size.bit_length() - 3  # 2^(stages + 2) = size
         for name in ("decoder_channels", "decoder_blocks", "encoder_channels", "encoder_blocks"):

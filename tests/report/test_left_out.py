@@ -43,7 +43,9 @@ def test_the_page_names_them_and_says_what_to_supply(
     page = page_of(tmp_path, *recognizers)
     assert page.count(left_out_sentence(STAGES_OF_ATTRIBUTES)) == 2
     assert "attribute-recovery label-sheet" in page and "dataset.attributes" in page
-    assert not any(title in page for title in (*OF_STAGES, "What would have to change</h3>", "recognizers compared"))
+    assert not any(
+        title in page for title in (*OF_STAGES, "What would have to change</h3>", "recognizers compared")
+    )
     assert "Files that gave nothing" not in page and "not computed" not in page.lower()
 
 

@@ -1,4 +1,4 @@
-"""Where G and E come from: the weights that are shipped for the default world, or a training of one's own."""
+"""Where G and E come from: the weights shipped for the default world, a training here, or a file."""
 
 import hashlib
 import json
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from attribute_recovery.config import Compute, GeneratorNetwork, GeneratorSection
+from attribute_recovery.config import Compute, GeneratorConfig, GeneratorNetwork
+from attribute_recovery.config_generator import FileGenerator
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import open_array, read_images, read_table
-from attribute_recovery.generator.load import CARD_KEYS
+from attribute_recovery.generator.load import CARD_KEYS, load_generator
 from attribute_recovery.generator.train import train_autoencoder
+from attribute_recovery.tracking.digest import sha256_file
 from attribute_recovery.training.device import prepare_torch
 from attribute_recovery.training.loop import LoopSettings
 from attribute_recovery.training.weights import read_card, save_weights, write_card
@@ -25,7 +27,7 @@ SHIPPED = "attribute_recovery.generator.weights"
 
 
 def prepare_generator(
-    settings: GeneratorSection,
+    settings: GeneratorConfig,
     seed: int,
     compute: Compute,
     *,
@@ -36,11 +38,14 @@ def prepare_generator(
     card: Path,
     checkpoint: Path,
 ) -> dict[str, Any]:
-    """Write G and E's weights and card, shipped or trained on the splits `recognizer` and `train`.
+    """Write G and E's weights and card: shipped, from a file, or trained on `recognizer` and `train`.
 
     Raises:
-        ValueError: the shipped generator does not fit the images, or the network's stages do not.
+        ValueError: the shipped generator does not fit the images, or the network's stages do not; the file or
+            its card is missing or damaged, or they do not fit each other or the images.
     """
+    if isinstance(settings, FileGenerator):
+        return _brought(settings, compute, open_array(images).shape[1], weights=weights, card=card)
     if settings.source == "shipped":
         return _shipped(open_array(images).shape[1], weights=weights, card=card)
     device = prepare_torch(compute)
@@ -108,3 +113,23 @@ def _shipped(image_size: int, *, weights: Path, card: Path) -> dict[str, Any]:
         shutil.copyfile(source, weights)
         shutil.copyfile(source_card, card)
     return {"provenance": json.dumps(values["provenance"])}
+
+
+def _brought(
+    settings: FileGenerator, compute: Compute, image_size: int, *, weights: Path, card: Path
+) -> dict[str, Any]:
+    """Copy a generator that fits its card and the images; its card then also has the digest of the file."""
+    device = prepare_torch(compute)
+    found = load_generator(settings.weights, settings.card_path, device, torch.float32)
+    if found.image_size != image_size:
+        raise ValueError(
+            f"generator.weights: found {settings.weights}, whose images have a side of {found.image_size}, "
+            f"but the data set's have {image_size}; allowed is a generator of that size, or "
+            f"dataset.image_size: {found.image_size}"
+        )
+    digest = sha256_file(settings.weights)
+    values = read_card(settings.card_path, CARD_KEYS)
+    told = f"brought as a file with sha256 {digest}, whose card says: {values['provenance']}"
+    shutil.copyfile(settings.weights, weights)
+    write_card(card, values | {"provenance": told})
+    return {"weights_sha256": digest, "code_size": found.code_size}

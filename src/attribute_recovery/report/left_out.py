@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attribute_recovery.report import sentences as say
-from attribute_recovery.report.blocks import Points, Section, Text
+from attribute_recovery.report.blocks import Block, Points, Section, Text
 
 STAGES = {
     "attributes": "reading attributes from images and changing them",
@@ -31,5 +31,5 @@ def left_out_sentence(stages: Sequence[str]) -> str:
 
 def left_out_section(stages: Sequence[str]) -> Section:
     """The section that stands in place of theirs."""
-    blocks = [Text(left_out_sentence(stages)), Text("To have them, supply:"), Points(SUPPLIES)]
+    blocks: list[Block] = [Text(left_out_sentence(stages)), Text("To have them, supply:"), Points(SUPPLIES)]
     return Section("left-out", "What was left out", blocks)
