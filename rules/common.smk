@@ -111,6 +111,44 @@ def where_attributes_are_read(**files: str) -> dict[str, str]:
     return files if configuration.reads_attributes else {}
 
 
+def heads_source() -> list[str]:
+    """The files that brought heads are read from, their card among them; none where they are trained."""
+    settings = configuration.attributes.heads
+    if settings.source == "train":
+        return []
+    if settings.source != "python":
+        return [str(settings.weights), str(settings.weights.with_suffix(".json"))]
+    file = Path(*settings.function.partition(":")[0].split(".")).with_suffix(".py")
+    return [str(settings.card), *([str(file)] if file.exists() else [])]
+
+
+def generator_manifests() -> list[str]:
+    """The manifest of G and E, which trained heads also see images of."""
+    manifest = "results/{experiment}/generator/manifest-generator_train.json"
+    return [] if configuration.brings_heads else [manifest]
+
+
+def where_heads_are_trained(**files: str) -> dict[str, str]:
+    """Files that heads need which are trained here; none where they are brought."""
+    return {} if configuration.brings_heads else files
+
+
+def where_heads_are_brought(**files: str) -> dict[str, str]:
+    """Files that brought heads read and write besides; none where they are trained."""
+    return files if configuration.brings_heads else {}
+
+
+def labelled(file: str) -> str:
+    """images.parquet or attributes.json: of the data set, or of what brought heads read where it has no label."""
+    stage = "attributes" if configuration.brings_heads else "dataset"
+    return f"results/{{experiment}}/{stage}/{file}"
+
+
+def labels_manifests() -> list[str]:
+    """The manifest of those files beside the data set's, for rules that read no heads."""
+    return heads_manifests() if configuration.brings_heads else []
+
+
 def heads_manifests() -> list[str]:
     """The manifest of the heads, for rules that can do without them."""
     manifest = "results/{experiment}/attributes/manifest-attributes_heads.json"

@@ -21,10 +21,11 @@ rule generator_train:
     input:
         manifests=[
             "results/{experiment}/dataset/manifest-dataset.json",
+            *labels_manifests(),
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        attributes=ancient("results/{experiment}/dataset/attributes.json"),
+        table=ancient(labelled("images.parquet")),
+        attributes=ancient(labelled("attributes.json")),
         source=generator_source(),
     output:
         weights="results/{experiment}/generator/autoencoder.safetensors",

@@ -293,8 +293,13 @@ class Config(Section):
 
     @property
     def reads_attributes(self) -> bool:
-        """Whether attributes can be read from images: labels are declared to learn that from."""
-        return isinstance(self.dataset, WorldDataset) or bool(self.dataset.attributes)
+        """Whether attributes can be read from images: by heads that are brought, or trained on labels."""
+        return isinstance(self.dataset, WorldDataset) or bool(self.dataset.attributes) or self.brings_heads
+
+    @property
+    def brings_heads(self) -> bool:
+        """Whether attribute heads are brought, so that images need no labels."""
+        return self.attributes.heads.source != "train"
 
     @property
     def left_out_stages(self) -> list[str]:

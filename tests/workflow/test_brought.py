@@ -1,9 +1,12 @@
 """Whole runs on faces in folders: without labels and heads, and with what a user brings in their place."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 FOLDERS = """experiment: brought
@@ -65,3 +68,60 @@ def test_a_run_without_labels_ends_with_a_report_that_says_what_to_supply(clone,
         *("attribute_recovery.cli", "label-sheet", "sheet", "--attribute", "glasses", "--config", config)
     )
     assert sheet.returncode == 0 and "sheet/labels.csv" in sheet.stdout
+
+
+def write_heads(path: Path, side: int) -> None:
+    """An ONNX file that reads brightness, a warm or cold light and the ground's colour, and its card."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = np.array([[40.0, 10.0, 0.0, 0.0], [0.0, 0.0, 10.0, 0.0], [-40.0, 0.0, 0.0, 10.0]], np.float32)
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["brightness"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["means"]),
+        helper.make_node("Gemm", ["means", "weight", "bias"], ["logits"]),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, side, side])
+    outputs = [
+        helper.make_tensor_value_info("brightness", TensorProto.FLOAT, ["n"]),
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 4]),
+    ]
+    bias = numpy_helper.from_array(np.array([-4.0, 0.0, 0.0, 0.0], np.float32), "bias")
+    tensors = [numpy_helper.from_array(weight, "weight"), bias]
+    graph = helper.make_graph(nodes, "heads", [image], outputs, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    common = {"level": "image", "family": "appearance"}
+    card = {
+        "name": "three means",
+        "format": "onnx",
+        "crop_size": side,
+        "template": "as given",
+        "channel_order": "RGB",
+        "value_range": [0.0, 1.0],
+        "interpolation": "bilinear",
+        "attributes": [
+            {
+                "name": "brightness",
+                "kind": "continuous",
+                "unit": "of white",
+                "range": [0.0, 1.0],
+                "output": "brightness",
+                "columns": [0],
+                "sd": 0.02,
+                **common,
+            },
+            {
+                "name": "warm",
+                "kind": "binary",
+                "output": "logits",
+                "columns": [0],
+                "activation": "logits",
+                **common,
+            },
+        ],
+        "licence": "MIT",
+        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    path.with_suffix(".json").write_text(json.dumps(card))
