@@ -16,6 +16,8 @@ SUPPLIES = (
     "dataset.attributes; of a source that has labels, such as table or CelebA, the declaration is enough. "
     "`attribute-recovery label-sheet FOLDER --config FILE --attribute NAME` writes such a table with empty "
     "cells, and sheets of the faces to fill it in from.",
+    "Or heads that read attributes from images, under attributes.heads with source: onnx or python and a "
+    "card that says what each output means (docs/attributes.md); then no image needs a label.",
 )
 
 

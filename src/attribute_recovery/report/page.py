@@ -12,6 +12,7 @@ from pathlib import Path
 from attribute_recovery.config import ReportSection
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Points, Section, Text
+from attribute_recovery.report.brought_heads import are_brought, truth_sentence
 from attribute_recovery.report.comparison import comparison_frame, comparison_sections, pair_sentences
 from attribute_recovery.report.domain import data_section, generator_section, heads_section
 from attribute_recovery.report.explanation import (
@@ -110,6 +111,8 @@ def summary_section(
     blocks: list[Block] = [Text(verdict_sentence(judged))]
     if results.left_out:
         blocks.append(Absent(left_out_sentence(results.left_out)))
+    if are_brought(metrics["attributes"]):
+        blocks.append(Text(truth_sentence(metrics["attributes"])))
     for name in recognizers:
         if len(recognizers) > 1:
             blocks.append(Text(f"Recognizer “{name}”:"))
