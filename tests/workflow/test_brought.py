@@ -124,3 +124,37 @@ def write_heads(path: Path, side: int) -> None:
         "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     path.with_suffix(".json").write_text(json.dumps(card))
+
+
+WITH_HEADS = WITHOUT_ATTRIBUTES | {
+    "attributes_heads",
+    "attributes_editor",
+    "recovery",
+    "significance",
+    "counterfactuals",
+}
+
+
+@pytest.mark.slow
+def test_a_run_with_brought_heads_and_no_labels_has_every_stage(clone, face_folder) -> None:
+    write_heads(clone.folder / "heads.onnx", 32)
+    heads = "attributes: {heads: {source: onnx, weights: heads.onnx}}"
+    config = clone.write_config("mine.yaml", FOLDERS.format(path=face_folder) + heads)
+    done = clone.run(config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = clone.folder / "results/brought"
+    made = {path.stem.removeprefix("manifest-") for path in results.glob("**/manifest-*.json")}
+    assert made == WITH_HEADS
+    page = text_of(results / "report/index.html")
+    assert "“three means” (onnx, licence MIT" in page
+    assert page.count("No image has a label: what is called true of an attribute") == 2
+    assert "What was left out" not in page and "Files that gave nothing" not in page
+    table = pd.read_parquet(results / "attributes/images.parquet")
+    assert set(table["attribute.warm"]) == {"off", "on"} and table["attribute.brightness"].between(0, 1).all()
+    weighed = pd.read_parquet(results / "default/significance/significance.parquet")
+    assert set(weighed["attribute"]) == {"brightness", "warm"}
+    assert json.loads((results / "generator/card.json").read_text())["attributes"] == ["brightness", "warm"]
+    assert clone.planned(config) == set()
+    heads_again = json.loads((clone.folder / "heads.json").read_text()) | {"licence": "CC0"}
+    (clone.folder / "heads.json").write_text(json.dumps(heads_again))
+    assert "attributes_heads" in clone.planned(config)
