@@ -30,6 +30,8 @@ package_code = PackageCode()
 wildcard_constraints:
     experiment=re.escape(configuration.experiment),
     recognizer="|".join(re.escape(name) for name in configuration.recognizers),
+    # A folder below the experiment's, or nothing where there is no cross-fitting, see rules/folds.smk.
+    fold=r"/fold_\d+" if configuration.folds else "(?:)",
 
 
 def section(name: str) -> dict[str, object]:
@@ -97,6 +99,11 @@ def code_of(entry: str, *, data: list[str] | None = None) -> str:
     return package_code.digest(f"attribute_recovery.{entry}", data=data or [])
 
 
+def plain_path(pattern: object) -> str:
+    """A rule's path without the constraints that Snakemake puts into its wildcards."""
+    return re.sub(r"\{(\w+),[^}]*\}", r"{\1}", str(pattern))
+
+
 def memory(mebibytes: int) -> Callable[[Wildcards, int], int]:
     """Memory of a job; each new attempt gets as much again."""
 
@@ -124,7 +131,7 @@ def heads_source() -> list[str]:
 
 def generator_manifests() -> list[str]:
     """The manifest of G and E, which trained heads also see images of."""
-    manifest = "results/{experiment}/generator/manifest-generator_train.json"
+    manifest = "results/{experiment}{fold}/generator/manifest-generator_train.json"
     return [] if configuration.brings_heads else [manifest]
 
 
@@ -141,7 +148,7 @@ def where_heads_are_brought(**files: str) -> dict[str, str]:
 def labelled(file: str) -> str:
     """images.parquet or attributes.json: of the data set, or of what brought heads read where it has no label."""
     stage = "attributes" if configuration.brings_heads else "dataset"
-    return f"results/{{experiment}}/{stage}/{file}"
+    return f"results/{{experiment}}{{fold}}/{stage}/{file}"
 
 
 def labels_manifests() -> list[str]:
@@ -151,7 +158,7 @@ def labels_manifests() -> list[str]:
 
 def heads_manifests() -> list[str]:
     """The manifest of the heads, for rules that can do without them."""
-    manifest = "results/{experiment}/attributes/manifest-attributes_heads.json"
+    manifest = "results/{experiment}{fold}/attributes/manifest-attributes_heads.json"
     return [manifest] if configuration.reads_attributes else []
 
 
@@ -177,18 +184,20 @@ def results_of_stages() -> list[str]:
 
     All are targets too: Snakemake looks for a missing file only where it is asked for.
     """
+    # In folds these have no results of their own to pool; what is pooled stands on them.
+    without_folds = [] if configuration.folds else ["attributes/manifest-attributes_editor"]
     domain = [
         "dataset/manifest-dataset",
         "generator/manifest-generator_train",
         "generator/manifest-generator_codes",
         "attributes/manifest-attributes_heads",
-        "attributes/manifest-attributes_editor",
+        *without_folds,
     ]
     of_each = [
         "recognizer/manifest-recognizer",
         "embeddings/manifest-embeddings",
         "recognizer/manifest-rates",
-        "decoder/manifest-decoder_train",
+        *([] if configuration.folds else ["decoder/manifest-decoder_train"]),
         "decoder/manifest-decoder_samples",
         "recovery/manifest-recovery",
         "significance/manifest-significance",

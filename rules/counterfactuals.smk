@@ -29,41 +29,41 @@ rule counterfactuals:
     """Finds what would have to change for a decision to change, and checks each by embedding it again."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
-            "results/{experiment}/generator/manifest-generator_codes.json",
-            "results/{experiment}/attributes/manifest-attributes_heads.json",
-            "results/{experiment}/attributes/manifest-attributes_editor.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/generator/manifest-generator_train.json",
+            "results/{experiment}{fold}/generator/manifest-generator_codes.json",
+            "results/{experiment}{fold}/attributes/manifest-attributes_heads.json",
+            "results/{experiment}{fold}/attributes/manifest-attributes_editor.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-rates.json",
-            "results/{experiment}/{recognizer}/decoder/manifest-decoder_train.json",
+            "results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_train.json",
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
         table=ancient(labelled("images.parquet")),
-        codes=ancient("results/{experiment}/generator/codes.bcolz"),
+        codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
         threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),
-        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}/generator/card.json"),
-        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
-        heads_card=ancient("results/{experiment}/attributes/heads.json"),
-        editor_weights=ancient("results/{experiment}/attributes/editor.safetensors"),
-        editor_card=ancient("results/{experiment}/attributes/editor.json"),
+        generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
+        heads_weights=ancient("results/{experiment}{fold}/attributes/heads.safetensors"),
+        heads_card=ancient("results/{experiment}{fold}/attributes/heads.json"),
+        editor_weights=ancient("results/{experiment}{fold}/attributes/editor.safetensors"),
+        editor_card=ancient("results/{experiment}{fold}/attributes/editor.json"),
         recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
-        transformer_weights=ancient("results/{experiment}/{recognizer}/decoder/transformer.safetensors"),
-        transformer_card=ancient("results/{experiment}/{recognizer}/decoder/transformer.json"),
+        transformer_weights=ancient("results/{experiment}{fold}/{recognizer}/decoder/transformer.safetensors"),
+        transformer_card=ancient("results/{experiment}{fold}/{recognizer}/decoder/transformer.json"),
     output:
-        representation="results/{experiment}/{recognizer}/counterfactuals/representation.parquet",
-        attribute="results/{experiment}/{recognizer}/counterfactuals/attribute.parquet",
-        metrics="results/{experiment}/{recognizer}/counterfactuals/metrics.json",
-        pictures=directory("results/{experiment}/{recognizer}/counterfactuals/pictures"),
-        manifest="results/{experiment}/{recognizer}/counterfactuals/manifest-counterfactuals.json",
+        representation="results/{experiment}{fold}/{recognizer}/counterfactuals/representation.parquet",
+        attribute="results/{experiment}{fold}/{recognizer}/counterfactuals/attribute.parquet",
+        metrics="results/{experiment}{fold}/{recognizer}/counterfactuals/metrics.json",
+        pictures=directory("results/{experiment}{fold}/{recognizer}/counterfactuals/pictures"),
+        manifest="results/{experiment}{fold}/{recognizer}/counterfactuals/manifest-counterfactuals.json",
     log:
-        "results/{experiment}/logs/{recognizer}/counterfactuals.log",
+        "results/{experiment}/logs{fold}/{recognizer}/counterfactuals.log",
     benchmark:
-        "results/{experiment}/benchmarks/{recognizer}/counterfactuals.tsv"
+        "results/{experiment}/benchmarks{fold}/{recognizer}/counterfactuals.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads

@@ -70,3 +70,13 @@ def test_heads_of_another_source_start_anew_and_of_the_same_do_not(tmp_path: Pat
     assert isinstance(heads, Heads) and heads.steps == 3 and heads.batch_size > 0
     plain = load_config(CONFIG / "heads-python.yaml").attributes.model_dump(mode="json")
     assert AttributesSection.model_validate(plain) == load_config(CONFIG / "heads-python.yaml").attributes
+
+
+def test_brought_heads_are_not_cross_fitted(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    splits = "dataset: {splits: {by: folds, folds: 5}}"
+    path.write_text(f"extends: {CONFIG}/heads-onnx.yaml\n{splits}\n")
+    with pytest.raises(
+        ConfigError, match=r"key dataset.splits.by: found 'folds', allowed is 'shares' or 'source'"
+    ):
+        load_config(path)
