@@ -84,9 +84,35 @@ def threshold_source(wildcards: Wildcards) -> list[str]:
 
 
 def generator_source() -> list[str]:
-    """The files that the generator is read from; none where it is trained or shipped."""
+    """The files that a generator is read from that is brought: a file's, or the authors' models; with the cards."""
     settings = configuration.generator
-    return [str(settings.weights), str(settings.card_path)] if settings.source == "file" else []
+    if settings.source == "file":
+        return [str(settings.weights), str(settings.card_path)]
+    if settings.source != "authors":
+        return []
+    from attribute_recovery.generator.authors_files import model_files
+
+    return [str(path) for pair in model_files(configuration.generator.models).values() for path in pair]
+
+
+def folder_settings() -> dict[str, object] | None:
+    """What the authors' models are to be run on besides the data set, if anything."""
+    if configuration.decoder.source != "authors" or configuration.decoder.folder is None:
+        return None
+    return section("decoder.folder")
+
+
+def folder_listing() -> str:
+    """Digest of the names, sizes and times of that folder's images, which are not watched one by one."""
+    settings = folder_settings()
+    if settings is None:
+        return ""
+    from attribute_recovery.decoder.authors.listing import listing_digest
+
+    try:
+        return listing_digest(Path(str(settings["images"])))
+    except ValueError as error:
+        raise WorkflowError(f"{configuration_file}: key decoder.folder.images: {error}")
 
 
 def generator_data() -> list[str]:
@@ -219,7 +245,9 @@ def not_left_out(manifests: list[str]) -> list[str]:
 def final_files() -> list[str]:
     """What a run is for: the page, and every manifest."""
     page = expand("results/{experiment}/report/index.html", experiment=configuration.experiment)
-    return page + of_experiment("report/manifest-report") + results_of_stages()
+    # Pictures of another folder are no part of the report.
+    folder = of_recognizers("decoder/manifest-decoder_folder") if folder_settings() is not None else []
+    return page + of_experiment("report/manifest-report") + results_of_stages() + folder
 
 
 def experiment_folder() -> Path:

@@ -12,6 +12,7 @@ INPUTS:
     threshold           results/EXPERIMENT/RECOGNIZER/recognizer/threshold.json
     heads_weights       results/EXPERIMENT/attributes/heads.safetensors, where there are heads
     heads_card          results/EXPERIMENT/attributes/heads.json
+    source              the authors' models, where they are run on a folder of images
 
 OUTPUTS:
     weights             results/EXPERIMENT/RECOGNIZER/decoder/transformer.safetensors
@@ -22,11 +23,16 @@ OUTPUTS:
     metrics             results/EXPERIMENT/RECOGNIZER/decoder/metrics.json
     figure              results/EXPERIMENT/RECOGNIZER/decoder/samples.png
     figure_decoded      results/EXPERIMENT/RECOGNIZER/decoder/samples-decoded.png, without real images
+    reconstructed       results/EXPERIMENT/RECOGNIZER/decoder/folder-reconstructed, of a folder of images
+    features            results/EXPERIMENT/RECOGNIZER/decoder/folder-features, its embeddings
+    directions          results/EXPERIMENT/RECOGNIZER/decoder/folder-directions, eigenvectors of their covariance
+    points              results/EXPERIMENT/RECOGNIZER/decoder/folder-points, random points of the sphere
+    metrics             results/EXPERIMENT/RECOGNIZER/decoder/folder.json
 """
 
 
 rule decoder_train:
-    """Trains T, the distribution of codes given an embedding."""
+    """Trains T, the distribution of codes given an embedding, or takes the authors'."""
     input:
         manifests=[
             "results/{experiment}{fold}/dataset/manifest-dataset.json",
@@ -126,3 +132,37 @@ rule decoder_samples:
         "Sampling from the decoder of recognizer {wildcards.recognizer}"
     script:
         "../scripts/decoder/samples.py"
+
+
+rule decoder_folder:
+    """Runs the authors' models on a folder of images, on directions of its embeddings and on random points."""
+    input:
+        source=generator_source(),
+    output:
+        reconstructed=directory("results/{experiment}/{recognizer}/decoder/folder-reconstructed"),
+        features=directory("results/{experiment}/{recognizer}/decoder/folder-features"),
+        directions=directory("results/{experiment}/{recognizer}/decoder/folder-directions"),
+        points=directory("results/{experiment}/{recognizer}/decoder/folder-points"),
+        metrics="results/{experiment}/{recognizer}/decoder/folder.json",
+        manifest="results/{experiment}/{recognizer}/decoder/manifest-decoder_folder.json",
+    log:
+        "results/{experiment}/logs/{recognizer}/decoder_folder.log",
+    benchmark:
+        "results/{experiment}/benchmarks/{recognizer}/decoder_folder.tsv"
+    conda:
+        "../envs/attribute-recovery.yaml"
+    threads: configuration.compute.threads
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+    params:
+        settings=folder_settings(),
+        listing=folder_listing(),
+        models=str(getattr(configuration.generator, "models", "")),
+        compute=section("compute"),
+        seed=configuration.seed,
+        code=code_of("decoder.authors.run:run_on_folder"),
+    message:
+        "Running the authors' models on a folder of images"
+    script:
+        "../scripts/decoder/folder.py"

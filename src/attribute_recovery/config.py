@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from attribute_recovery.config_attributes import AttributesSection
+from attribute_recovery.config_attributes import AttributesSection, check_not_cross_fitted
+from attribute_recovery.config_authors import AuthorsDecoder, AuthorsGenerator, check_authors
 from attribute_recovery.config_faces import (
     CelebaDataset,
     FoldersDataset,
@@ -110,7 +111,7 @@ class GeneratorTraining(Section):
 
 
 class GeneratorSection(Section):
-    """G and E."""
+    """G and E of our own, shipped or trained."""
 
     source: Literal["shipped", "train"] = Field(
         description="shipped: the default world's, made by config/world-generator.yaml; train: a new one"
@@ -119,7 +120,9 @@ class GeneratorSection(Section):
     training: GeneratorTraining = Field(description="used by source: train")
 
 
-GeneratorConfig = Annotated[GeneratorSection | FileGenerator, Field(discriminator="source")]
+GeneratorConfig = Annotated[
+    GeneratorSection | FileGenerator | AuthorsGenerator, Field(discriminator="source")
+]
 
 
 class EmbeddingsSection(Section):
@@ -143,6 +146,7 @@ class IdentityLesson(Section):
 class DecoderSection(Section):
     """T: the conditional distribution of codes given an embedding, by flow matching."""
 
+    source: Literal["train"] = Field(description="train it on codes and embeddings of the images")
     hidden: Positive = Field(description="width of its residual blocks")
     blocks: Positive = Field(description="number of its residual blocks")
     steps: Positive = Field(description="optimiser steps")
@@ -161,6 +165,9 @@ class DecoderSection(Section):
     samples: Annotated[int, Field(ge=19)] = Field(
         description="codes drawn for each embedding where the spread counts"
     )
+
+
+DecoderConfig = Annotated[DecoderSection | AuthorsDecoder, Field(discriminator="source")]
 
 
 class RecoverySection(Section):
@@ -244,7 +251,7 @@ class Config(Section):
         min_length=1, description="the recognizers to explain, by name"
     )
     embeddings: EmbeddingsSection = Field(description="storage of embeddings")
-    decoder: DecoderSection = Field(description="T")
+    decoder: DecoderConfig = Field(description="T")
     recovery: RecoverySection = Field(description="recovered attributes and probe")
     significance: SignificanceSection = Field(description="what each attribute weighs")
     counterfactuals: CounterfactualsSection = Field(description="what would have to change")
@@ -292,18 +299,19 @@ class Config(Section):
     def _the_shipped_generator_is_of_the_world(self) -> Self:
         if self.dataset.source != "world" and self.generator.source == "shipped":
             raise ValueError(
-                "generator.source: found 'shipped', which knows the default world only; allowed is 'train' "
-                f"or 'file' where dataset.source is {self.dataset.source!r}"
+                "generator.source: found 'shipped', which knows the default world only; allowed is "
+                f"'train', 'file' or 'authors' where dataset.source is {self.dataset.source!r}"
             )
         return self
 
     @model_validator(mode="after")
     def _brought_heads_are_not_cross_fitted(self) -> Self:
-        if self.brings_heads and self.folds:
-            raise ValueError(
-                "dataset.splits.by: found 'folds', allowed is 'shares' or 'source' where attributes.heads has "
-                f"source {self.attributes.heads.source!r}"
-            )
+        check_not_cross_fitted(self.attributes.heads, self.folds)
+        return self
+
+    @model_validator(mode="after")
+    def _the_authors_models_go_together(self) -> Self:
+        check_authors(self.generator, self.decoder, self.recognizers)
         return self
 
     @model_validator(mode="after")

@@ -57,3 +57,16 @@ class AttributesSection(Section):
 
     heads: HeadsConfig = Field(description="p(a given x)")
     editor: Editor = Field(description="changes one attribute of a code")
+
+
+def check_not_cross_fitted(heads: Heads | OnnxHeads | PythonHeads, folds: int) -> None:
+    """Make sure that heads which are brought read all people at once.
+
+    Raises:
+        ValueError: there are folds.
+    """
+    if folds and not isinstance(heads, Heads):
+        raise ValueError(
+            "dataset.splits.by: found 'folds', allowed is 'shares' or 'source' where attributes.heads has "
+            f"source {heads.source!r}"
+        )

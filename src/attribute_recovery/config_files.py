@@ -16,9 +16,9 @@ WHOLE = ("normal", "uniform", "classes", "fmr", "value", "from")
 # Sections whose entries have other keys for another value of their key `source`: a new value starts anew.
 TOLD_BY_SOURCE = ("recognizers",)
 # Sections that do so themselves.
-THEMSELVES_TOLD_BY_SOURCE = ("dataset", "attributes.heads")
+THEMSELVES_TOLD_BY_SOURCE = ("dataset", "decoder", "attributes.heads")
 # Values of `source` that have keys of their own, in sections whose other sources share theirs.
-APART = {"generator": ("file",)}
+APART = {"generator": ("authors", "file")}
 # Where one of these has another value, any mapping starts anew.
 KINDS = ("by", "kind")
 

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from attribute_recovery.attributes.heads import AttributeEstimator, load_heads
-from attribute_recovery.config import Compute, DecoderSection
+from attribute_recovery.config import Compute, DecoderConfig
 from attribute_recovery.dataset.attributes import AttributeSchema
 from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (
@@ -101,7 +101,8 @@ def readings(
     """What the heads read in decoded samples.
 
     A continuous attribute is one draw from its p(a given x) in its unit, brought into its range, a discrete
-    one its class probabilities (all classes, so width is not the schema's).
+    one its class probabilities (all classes, so width is not the schema's). Of a single sample it is the mean
+    of p(a given x): one draw would be that and noise.
 
     Args:
         decoder: its G decodes.
@@ -126,7 +127,9 @@ def readings(
         for attribute in estimator.schema.discrete:
             read[part, places[attribute.name]] = found.probabilities[attribute.name]
         for i, attribute in enumerate(estimator.schema.continuous):
-            drawn = found.mean[attribute.name] + found.sd[attribute.name] * noise[part, i]
+            drawn = found.mean[attribute.name]
+            if n_samples > 1:
+                drawn = drawn + found.sd[attribute.name] * noise[part, i]
             read[part, places[attribute.name]] = np.clip(drawn, *attribute.range)[:, None]
         if number % 50 == 49:
             print(f"decoder: read {part.stop} of {len(flat)} decoded samples", flush=True)
@@ -167,11 +170,14 @@ def spread(
 
     Returns:
         `coverage_90`, `coverage_90_interval` and `crps_skill`, by attribute; skill is 1 − CRPS / CRPS of the
-        marginal, None for an attribute without any variance.
+        marginal, None for an attribute without any variance. All are None of single samples, which have no
+        spread.
 
     Raises:
-        ValueError: as the statistics that it calls; among others there are fewer than 19 samples.
+        ValueError: as the statistics that it calls; among others there are 2 to 18 samples.
     """
+    if read.shape[1] == 1:
+        return _no_spread(schema)
     places = reading_slices(schema)
     coverage, skill, intervals = {}, {}, {}
     for attribute in without(AttributeSchema(tuple(schema.continuous)), excluded):
@@ -191,8 +197,14 @@ def spread(
     return {"coverage_90": coverage, "coverage_90_interval": intervals, "crps_skill": skill}
 
 
+def _no_spread(schema: AttributeSchema) -> dict[str, Any]:
+    none: dict[str, Any] = dict.fromkeys(attribute.name for attribute in schema.continuous)
+    ends = {name: [None, None] for name in none}
+    return {"coverage_90": none, "coverage_90_interval": ends, "crps_skill": dict(none)}
+
+
 def sample_and_attack(
-    settings: DecoderSection,
+    settings: DecoderConfig,
     seed: int,
     n_boot: int,
     compute: Compute,
@@ -395,8 +407,9 @@ def _draw(
     """With the real images, and without."""
     first_of_each = np.unique(people, return_index=True)[1][:8]
     shown = [read_images(images, rows[first_of_each]), reconstruct(decoder.generator, codes[first_of_each])]
-    shown += [reconstruct(decoder.generator, samples[first_of_each, j]) for j in range(4)]
-    titles = ["x", "G(E(x))", *(f"sample {j + 1}" for j in range(4))]
+    columns = range(min(4, samples.shape[1]))
+    shown += [reconstruct(decoder.generator, samples[first_of_each, j]) for j in columns]
+    titles = ["x", "G(E(x))", *(f"sample {j + 1}" for j in columns)]
     title = "Images decoded from embeddings alone: x̂ ~ p(x given z)"
     for figure, first in zip(figures, (0, 1), strict=True):
         save_image_grid(shown[first:], figure, row_titles=titles[first:], title=title)

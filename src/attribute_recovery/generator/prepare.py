@@ -1,4 +1,4 @@
-"""Where G and E come from: the weights shipped for the default world, a training here, or a file."""
+"""Where G and E come from: shipped for the world, trained here, a file, or the authors' models."""
 
 import hashlib
 import json
@@ -12,10 +12,13 @@ import numpy as np
 import torch
 
 from attribute_recovery.config import Compute, GeneratorConfig, GeneratorNetwork
+from attribute_recovery.config_authors import AuthorsGenerator
 from attribute_recovery.config_generator import FileGenerator
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import open_array, read_images, read_table
-from attribute_recovery.generator.load import CARD_KEYS, load_generator
+from attribute_recovery.generator.authors import take_models
+from attribute_recovery.generator.cards import GENERATOR_KEYS
+from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.train import train_autoencoder
 from attribute_recovery.tracking.digest import sha256_file
 from attribute_recovery.training.device import prepare_torch
@@ -38,14 +41,16 @@ def prepare_generator(
     card: Path,
     checkpoint: Path,
 ) -> dict[str, Any]:
-    """Write G and E's weights and card: shipped, from a file, or trained on `recognizer` and `train`.
+    """Write G and E's weights and card: shipped, brought, or trained on `recognizer` and `train`.
 
     Raises:
-        ValueError: the shipped generator does not fit the images, or the network's stages do not; the file or
-            its card is missing or damaged, or they do not fit each other or the images.
+        ValueError: the shipped generator, a brought one or the authors' does not fit the images, or the
+            network's stages do not; a file is missing or damaged, or does not fit its card.
     """
     if isinstance(settings, FileGenerator):
         return _brought(settings, compute, open_array(images).shape[1], weights=weights, card=card)
+    if isinstance(settings, AuthorsGenerator):
+        return take_models(settings.models, open_array(images).shape[1], weights=weights, card=card)
     if settings.source == "shipped":
         return _shipped(open_array(images).shape[1], weights=weights, card=card)
     device = prepare_torch(compute)
@@ -105,7 +110,7 @@ def _shipped(image_size: int, *, weights: Path, card: Path) -> dict[str, Any]:
             raise ValueError(
                 "generator.source: found shipped, but no weights are in the package; allowed is train"
             )
-        values = read_card(source_card, CARD_KEYS)
+        values = read_card(source_card, GENERATOR_KEYS)
         if values["image_size"] != image_size:
             raise ValueError(
                 f"generator.source: found shipped, whose images have a side of {values['image_size']}, "
@@ -129,7 +134,7 @@ def _brought(
             f"dataset.image_size: {found.image_size}"
         )
     digest = sha256_file(settings.weights)
-    values = read_card(settings.card_path, CARD_KEYS)
+    values = read_card(settings.card_path, GENERATOR_KEYS)
     told = f"brought as a file with sha256 {digest}, whose card says: {values['provenance']}"
     shutil.copyfile(settings.weights, weights)
     write_card(card, values | {"provenance": told})

@@ -148,11 +148,7 @@ def generator_section(results: Results, metrics: Values) -> Section:
     facts = metrics["generator"]
     card = results.json("generator/card.json")
     blocks: list[Block] = [
-        Text(
-            "A generator G turns a code into an image, an encoder E an image into its code. Neither the "
-            "recognizer that is explained nor its scores had a part in their training. Whatever they lose of "
-            "a face is lost to all that follows."
-        ),
+        Text(_generator_sentence(lookup(card, "network.encoder") is not None)),
         *absent(results, "generator/card.json"),
         *absent(results, "generator/metrics.json"),
     ]
@@ -171,6 +167,21 @@ def generator_section(results: Results, metrics: Values) -> Section:
         decoded="Reconstructions G(E(x)) of held-out people; of the first image of each, unselected.",
     )
     return Section("generator", "The generator", [*blocks, *shown])
+
+
+def _generator_sentence(by_embedding: bool) -> str:
+    """What G and E are; `by_embedding`: E goes by way of the recognizer, as in the reference."""
+    begin = "A generator G turns a code into an image, an encoder E an image into its code. "
+    end = " Whatever they lose of a face is lost to all that follows."
+    if by_embedding:
+        return (
+            f"{begin}G has no encoder of its own: the code of an image is the code of its embedding, "
+            "w = T(f(x)), so it holds what the recognizer keeps of a face and nothing else, and "
+            f"reconstructions are what is decoded from embeddings.{end}"
+        )
+    return (
+        f"{begin}Neither the recognizer that is explained nor its scores had a part in their training.{end}"
+    )
 
 
 def _first_decoder(metrics: Values) -> Values:

@@ -136,14 +136,25 @@ def attack_sentence(facts: Values) -> str:
     )
 
 
+def _decoder_sentence(samples: int | None) -> str:
+    """What is decoded: samples of a distribution, or one image for each embedding."""
+    many = "A recognizer drops pose, light and expression, so many images share one embedding z. The decoder "
+    if samples == 1:
+        return (
+            f"{many}gives one image for each z, as the method's authors do it (one sample, always the same): "
+            "what z leaves open is not seen in it. One sample has no spread, so coverage and CRPS skill of "
+            "samples are not defined and not given."
+        )
+    return (
+        f"{many}samples images from p(x given z): what the samples of one z share is what z says, what they "
+        "differ in it leaves open."
+    )
+
+
 def _decoded(results: Results, stages: Values, name: str) -> list[Block]:
     facts = stages["decoder"]
     blocks: list[Block] = [
-        Text(
-            "A recognizer drops pose, light and expression, so many images share one embedding z. The "
-            "decoder samples images from p(x given z): what the samples of one z share is what z says, what "
-            "they differ in it leaves open."
-        ),
+        Text(_decoder_sentence(whole(facts, "samples"))),
         *absent(results, "<recognizer>/decoder/metrics.json", name),
     ]
     if real(facts, "type_1_tar") is not None:
@@ -155,7 +166,10 @@ def _decoded(results: Results, stages: Values, name: str) -> list[Block]:
             f"{say.number(real(facts, 'reconstruction_cosine'))} for reconstructions.",
         ]
         blocks.append(Points(points))
-    shown = "its reconstruction G(E(x)), and samples decoded from f(x) alone. No sample was selected."
+    several = whole(facts, "samples") != 1
+    decoded = "samples" if several else "the one image that is"
+    shown = f"its reconstruction G(E(x)), and {decoded} decoded from f(x) alone."
+    shown += " No sample was selected." if several else ""
     blocks += face_picture(
         results,
         "<recognizer>/decoder/samples.png",
