@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attribute_recovery.config import Compute
-from attribute_recovery.config_eigenfaces import EigenfacesGenerator
+from attribute_recovery.config_generator import EigenfacesGenerator
 from attribute_recovery.generator.eigenfaces import Eigenfaces, fit_eigenfaces
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.prepare import prepare_generator

@@ -55,7 +55,7 @@ class EigenfaceGenerator(nn.Module):
 
 
 class EigenfaceEncoder(nn.Module):
-    """E: the coordinates of an image along G's components, each of variance 1 over what they were taken from."""
+    """E: coordinates along G's components, each of variance 1 over what those were taken from."""
 
     def __init__(self, generator: EigenfaceGenerator) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where G and E come from: weights shipped for the default world, a training here, the authors' models."""
+"""Where G and E come from: shipped for the world, trained here, a file, or the authors' models."""
 
 import hashlib
 import json
@@ -14,13 +14,15 @@ import torch
 
 from attribute_recovery.config import Compute, GeneratorConfig, GeneratorNetwork
 from attribute_recovery.config_authors import AuthorsGenerator
-from attribute_recovery.config_eigenfaces import EigenfacesGenerator
+from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import open_array, read_images, read_table
 from attribute_recovery.generator.authors import take_models
 from attribute_recovery.generator.cards import GENERATOR_KEYS
 from attribute_recovery.generator.eigenfaces import fit_eigenfaces, network_card
+from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.train import train_autoencoder
+from attribute_recovery.tracking.digest import sha256_file
 from attribute_recovery.training.device import prepare_torch
 from attribute_recovery.training.loop import LoopSettings
 from attribute_recovery.training.weights import read_card, save_weights, write_card
@@ -43,12 +45,14 @@ def prepare_generator(
     card: Path,
     checkpoint: Path,
 ) -> dict[str, Any]:
-    """Write G and E's weights and card: shipped, the authors', or trained on `recognizer` and `train`.
+    """Write G and E's weights and card: shipped, brought, or trained on `recognizer` and `train`.
 
     Raises:
-        ValueError: the shipped generator or the authors' does not fit the images, or the network's stages do
-            not; a file of the authors' models is missing or damaged.
+        ValueError: the shipped generator, a brought one or the authors' does not fit the images, or the
+            network's stages do not; a file is missing or damaged, or does not fit its card.
     """
+    if isinstance(settings, FileGenerator):
+        return _brought(settings, compute, open_array(images).shape[1], weights=weights, card=card)
     if isinstance(settings, AuthorsGenerator):
         return take_models(settings.models, open_array(images).shape[1], weights=weights, card=card)
     if settings.source == "shipped":
@@ -60,8 +64,8 @@ def prepare_generator(
     if isinstance(settings, EigenfacesGenerator):
         return _eigenfaces(settings, seed, pixels, weights=weights, card=card)
     names, labels = list[str](), None
-    if settings.training.attribute_weight > 0:
-        schema = read_schema(attributes)
+    schema = read_schema(attributes)
+    if settings.training.attribute_weight > 0 and len(schema):
         values = schema.known_from_table(everyone.iloc[rows]).values
         names, labels = schema.names, schema.encode(values, count=len(rows))
     loop = LoopSettings(
@@ -134,3 +138,23 @@ def _shipped(image_size: int, *, weights: Path, card: Path) -> dict[str, Any]:
         shutil.copyfile(source, weights)
         shutil.copyfile(source_card, card)
     return {"provenance": json.dumps(values["provenance"])}
+
+
+def _brought(
+    settings: FileGenerator, compute: Compute, image_size: int, *, weights: Path, card: Path
+) -> dict[str, Any]:
+    """Copy a generator that fits its card and the images; its card then also has the digest of the file."""
+    device = prepare_torch(compute)
+    found = load_generator(settings.weights, settings.card_path, device, torch.float32)
+    if found.image_size != image_size:
+        raise ValueError(
+            f"generator.weights: found {settings.weights}, whose images have a side of {found.image_size}, "
+            f"but the data set's have {image_size}; allowed is a generator of that size, or "
+            f"dataset.image_size: {found.image_size}"
+        )
+    digest = sha256_file(settings.weights)
+    values = read_card(settings.card_path, GENERATOR_KEYS)
+    told = f"brought as a file with sha256 {digest}, whose card says: {values['provenance']}"
+    shutil.copyfile(settings.weights, weights)
+    write_card(card, values | {"provenance": told})
+    return {"weights_sha256": digest, "code_size": found.code_size}
