@@ -25,7 +25,7 @@ from attribute_recovery.config_faces import (
     TableDataset,
 )
 from attribute_recovery.config_files import ConfigError, read_overlaid, sentence
-from attribute_recovery.config_generator import FileGenerator
+from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator
 from attribute_recovery.config_marginals import (
     Name,
     Positive,
@@ -121,7 +121,7 @@ class GeneratorSection(Section):
 
 
 GeneratorConfig = Annotated[
-    GeneratorSection | FileGenerator | AuthorsGenerator, Field(discriminator="source")
+    GeneratorSection | FileGenerator | AuthorsGenerator | EigenfacesGenerator, Field(discriminator="source")
 ]
 
 
@@ -299,8 +299,8 @@ class Config(Section):
     def _the_shipped_generator_is_of_the_world(self) -> Self:
         if self.dataset.source != "world" and self.generator.source == "shipped":
             raise ValueError(
-                "generator.source: found 'shipped', which knows the default world only; allowed is "
-                f"'train', 'file' or 'authors' where dataset.source is {self.dataset.source!r}"
+                "generator.source: found 'shipped', which knows the default world only; allowed is 'train', "
+                f"'eigenfaces', 'file' or 'authors' where dataset.source is {self.dataset.source!r}"
             )
         return self
 

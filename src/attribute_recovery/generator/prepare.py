@@ -3,27 +3,31 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from attribute_recovery.config import Compute, GeneratorConfig, GeneratorNetwork
 from attribute_recovery.config_authors import AuthorsGenerator
-from attribute_recovery.config_generator import FileGenerator
+from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import open_array, read_images, read_table
 from attribute_recovery.generator.authors import take_models
 from attribute_recovery.generator.cards import GENERATOR_KEYS
+from attribute_recovery.generator.eigenfaces import fit_eigenfaces, network_card
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.train import train_autoencoder
 from attribute_recovery.tracking.digest import sha256_file
 from attribute_recovery.training.device import prepare_torch
 from attribute_recovery.training.loop import LoopSettings
 from attribute_recovery.training.weights import read_card, save_weights, write_card
+
+Images = npt.NDArray[np.uint8]
 
 TRAINING_SPLITS = ("recognizer", "train")
 SHIPPED = "attribute_recovery.generator.weights"
@@ -57,6 +61,8 @@ def prepare_generator(
     everyone = read_table(table)
     rows = np.flatnonzero(everyone["split"].isin(TRAINING_SPLITS))
     pixels = read_images(images, rows)
+    if isinstance(settings, EigenfacesGenerator):
+        return _eigenfaces(settings, seed, pixels, weights=weights, card=card)
     names, labels = list[str](), None
     schema = read_schema(attributes)
     if settings.training.attribute_weight > 0 and len(schema):
@@ -81,10 +87,21 @@ def prepare_generator(
     return {"final_losses": {name: values[-1] for name, values in history.losses.items()}}
 
 
+def _eigenfaces(
+    settings: EigenfacesGenerator, seed: int, pixels: Images, *, weights: Path, card: Path
+) -> dict[str, Any]:
+    """Write principal components of images (n, size, size, 3) in place of trained networks."""
+    networks = fit_eigenfaces(pixels, settings.code_size, settings.copies, settings.augmentation, seed)
+    save_weights(networks, weights)
+    network, training = network_card(settings.code_size), settings.model_dump(mode="json")
+    write_card(card, generator_card(pixels, [], network, training, seed, "trained by this experiment"))
+    return {"smallest_deviation": float(networks.generator.deviations.min())}
+
+
 def generator_card(
-    pixels: np.ndarray[Any, np.dtype[np.uint8]],
+    pixels: Images,
     attributes: Sequence[str],
-    network: GeneratorNetwork,
+    network: GeneratorNetwork | Mapping[str, Any],
     training: dict[str, Any],
     seed: int,
     provenance: str,
@@ -92,7 +109,9 @@ def generator_card(
     """The card of a generator trained on `pixels` (n, size, size, 3) and their labels of `attributes`."""
     return {
         "image_size": int(pixels.shape[1]),
-        "network": network.model_dump(mode="json"),
+        "network": network.model_dump(mode="json")
+        if isinstance(network, GeneratorNetwork)
+        else dict(network),
         "images_sha256": hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest(),
         "images": len(pixels),
         "training": training,
