@@ -7,19 +7,15 @@ one. Each rate is also given for G alone, x̂ = G(E(x)), since that bounds what 
 
 import json
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from attribute_recovery.attributes.heads import load_heads
 from attribute_recovery.config import Compute, DecoderConfig
-from attribute_recovery.dataset.attributes import AttributeSchema
-from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (
     read_array,
     read_images,
@@ -31,17 +27,11 @@ from attribute_recovery.dataset.store import (
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.decoder.models import load_attack
 from attribute_recovery.decoder.pairs import embed_codes
-from attribute_recovery.decoder.readings import reading_slices, readings
+from attribute_recovery.decoder.spread import defined, ends, readings, spread_of_table
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.report.figures import save_image_grid
-from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval, pair_ratio_interval
-from attribute_recovery.statistics.quality import (
-    covered_by_interval,
-    crps_population,
-    crps_samples,
-    crps_skill,
-)
+from attribute_recovery.statistics.bootstrap import identity_mean_interval, pair_ratio_interval
 from attribute_recovery.training.device import inference_dtype, prepare_torch
 
 Floats = npt.NDArray[np.float32]
@@ -93,63 +83,6 @@ def attack_rates(
 
 def _share(flags: npt.NDArray[np.bool_]) -> float:
     return float(flags.mean()) if len(flags) else math.nan
-
-
-def spread(
-    schema: AttributeSchema,
-    read: Floats,
-    truth: dict[str, npt.NDArray[np.generic]],
-    marginal: dict[str, npt.NDArray[np.generic]],
-    identities: npt.NDArray[np.object_],
-    n_boot: int,
-    seed: int,
-    excluded: Collection[str] = (),
-) -> dict[str, Any]:
-    """Coverage of the samples' central 90 % intervals and their skill, for continuous attributes.
-
-    Args:
-        schema: the attributes.
-        read: what was read in the samples of n embeddings, (n, samples, width), see `readings`.
-        truth: true values by attribute, (n,) each; images without one (NaN) do not count.
-        marginal: values of the population by attribute, of the split `train`, likewise.
-        identities: (n,).
-        n_boot: replicates of the intervals.
-        seed: of the intervals.
-        excluded: attributes that are not measured.
-
-    Returns:
-        `coverage_90`, `coverage_90_interval` and `crps_skill`, by attribute; skill is 1 − CRPS / CRPS of the
-        marginal, None for an attribute without any variance. All are None of single samples, which have no
-        spread.
-
-    Raises:
-        ValueError: as the statistics that it calls; among others there are 2 to 18 samples.
-    """
-    if read.shape[1] == 1:
-        return _no_spread(schema)
-    places = reading_slices(schema)
-    coverage, skill, intervals = {}, {}, {}
-    for attribute in without(AttributeSchema(tuple(schema.continuous)), excluded):
-        name, known = attribute.name, is_known(attribute, truth[attribute.name])
-        samples = read[:, :, places[name].start].astype(np.float64)[known]
-        true = np.asarray(truth[name], dtype=np.float64)[known]
-        covered = covered_by_interval(samples, true, 0.9).astype(np.float64)
-        interval = identity_mean_interval(
-            covered, identities[known], n_boot=n_boot, seed=seed, clip=(0.0, 1.0)
-        )
-        coverage[name] = float(covered.mean())
-        intervals[name] = _ends(interval)
-        own = crps_samples(samples, true).mean()
-        population = np.asarray(marginal[name], dtype=np.float64)
-        reference = crps_population(population[is_known(attribute, population)], true).mean()
-        skill[name] = defined(crps_skill(own, reference))
-    return {"coverage_90": coverage, "coverage_90_interval": intervals, "crps_skill": skill}
-
-
-def _no_spread(schema: AttributeSchema) -> dict[str, Any]:
-    none: dict[str, Any] = dict.fromkeys(attribute.name for attribute in schema.continuous)
-    ends = {name: [None, None] for name in none}
-    return {"coverage_90": none, "coverage_90_interval": ends, "crps_skill": dict(none)}
 
 
 def sample_and_attack(
@@ -235,31 +168,12 @@ def sample_and_attack(
         estimator = load_heads(heads_weights, heads_card, device, inference_dtype(compute))
         read = readings(decoder, estimator, found, seed)
         write_array(samples_read, iter([read]), read.shape[1:], np.dtype(np.float32), len(read))
-        values |= _spread_of_table(estimator.schema, rows, listed.iloc[test], read[test], n_boot, seed)
+        values |= spread_of_table(estimator.schema, rows, listed.iloc[test], read[test], n_boot, seed)
     values |= {"n_images": len(test), "n_identities": len(set(people))}
     values |= {"samples": settings.samples, "split": "test"}
     write_json(values, metrics)
     _draw(images, chosen[test], people, found[test], own_codes, decoder, (figure, figure_decoded))
     return values
-
-
-def _spread_of_table(
-    schema: AttributeSchema, rows: pd.DataFrame, tested: pd.DataFrame, read: Floats, n_boot: int, seed: int
-) -> dict[str, Any]:
-    """`spread` with truth and population from the images table, and the counts that it stands on.
-
-    Continuous attributes of which `train` or `test` says too little are named with the reason in
-    `not_measured`.
-    """
-    fitted = rows[rows["split"] == "train"]
-    marginal, truth = schema.known_from_table(fitted).values, schema.known_from_table(tested).values
-    people = tested["identity"].to_numpy(object)
-    continuous = AttributeSchema(tuple(schema.continuous))
-    reasons = left_out(continuous, truth, people, "test")
-    reasons |= left_out(continuous, marginal, fitted["identity"], "train")
-    counts: dict[str, Any] = counts_of_known(continuous, truth, people)
-    counts |= {"not_measured": reasons} if reasons else {}
-    return spread(schema, read, truth, marginal, people, n_boot, seed, reasons) | counts
 
 
 def read_threshold(path: Path) -> float:
@@ -306,7 +220,7 @@ def attack_metrics(
     type_1 = identity_mean_interval(accepted, people, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
     return {
         "type_1_tar": rates.type_1,
-        "type_1_tar_interval": _ends(type_1),
+        "type_1_tar_interval": ends(type_1),
         "type_2_tar": defined(rates.type_2),
         "type_2_tar_ratio": _ratio(rates),
         "type_2_tar_ratio_interval": _ratio_ends(attacked, real, people, tau, n_boot, seed),
@@ -332,16 +246,7 @@ def _ratio_ends(
         return [None, None]
     hits = (decoded[first] * real[second]).sum(1) >= tau
     base = (real[first] * real[second]).sum(1) >= tau
-    return _ends(pair_ratio_interval(hits, base, people[first], people[second], n_boot=n_boot, seed=seed))
-
-
-def _ends(interval: Interval) -> list[float | None]:
-    return [defined(interval.low), defined(interval.high)]
-
-
-def defined(value: float) -> float | None:
-    """The value, or None where it is not finite, for which JSON has no word."""
-    return float(value) if math.isfinite(value) else None
+    return ends(pair_ratio_interval(hits, base, people[first], people[second], n_boot=n_boot, seed=seed))
 
 
 def _draw(

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from attribute_recovery.report.keys_domain import BROUGHT_HEADS, DATASET
+
 STAGES = {
     "general": "About the file itself.",
     "dataset": "From dataset/report.json; how each attribute is distributed in each split stays there.",
@@ -53,7 +55,7 @@ def metric_keys() -> tuple[MetricKey, ...]:
     """All keys, in the order of the docs page."""
     return (
         MetricKey("schema_version", "number", "of this file's layout; rises when keys change their meaning"),
-        *_dataset(),
+        *_below("dataset", DATASET),
         *_generator(),
         *_attributes(),
         *_below("recognizers.<recognizer>.recognizer", _RECOGNIZER),
@@ -95,35 +97,6 @@ def _left_out(**meanings: str) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def _dataset() -> Iterator[MetricKey]:
-    yield from _below(
-        "dataset",
-        (
-            ("source", "name", "where the images come from"),
-            ("image_size", "pixels", "side of the crops"),
-            ("supersample", "number", "rays a pixel and axis"),
-            (
-                "renderer",
-                "name",
-                "which renderer made the images, `compiled` or `plain`; equal to within rounding",
-            ),
-            ("images", "images", "all images"),
-            ("identities", "people", "all people"),
-            ("folds", "number", "folds of the cross-fitting; only where there is one"),
-            ("splits.<split>.identities", "people", "people in a split"),
-            ("splits.<split>.images", "images", "images in a split"),
-            ("duplicates.images", "images", "images with the same pixels as an earlier one"),
-            ("duplicates.across_splits", "number", "sets of equal images that lie in several splits"),
-            (
-                "duplicates.examples",
-                "list",
-                "the first image_ids of equal images; left out where people are pseudonymous",
-            ),
-            ("warnings", "list", "what to know before trusting the figures"),
-        ),
-    )
-
-
 def _generator() -> Iterator[MetricKey]:
     yield from _below(
         "generator",
@@ -162,15 +135,7 @@ def _attributes() -> Iterator[MetricKey]:
             ),
             *_KNOWN,
             *_STANDS_ON,
-            ("source", "word", "of heads that were brought: onnx or python; else not there, as all below"),
-            ("name", "text", "of the heads, from their card"),
-            ("licence", "text", "likewise"),
-            ("weights_sha256", "digest", "of the file, or of the function's module"),
-            ("runs_user_code", "true or false", "whether code that came with the heads ran"),
-            ("batch_difference", "relative", "largest difference of outputs between alone and in a batch"),
-            ("notes", "list of sentences", "what was noticed when the heads were taken in"),
-            ("labelled.<attribute>", "images", "images that have a label of it"),
-            ("read.<attribute>", "images", "images in which what the heads read stands for its truth"),
+            *BROUGHT_HEADS,
         ),
     )
 
