@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from attribute_recovery.report.keys_data import DATASET, PROTOCOL
+
 STAGES = {
     "general": "About the file itself.",
     "dataset": "From dataset/report.json; how each attribute is distributed in each split stays there.",
@@ -53,7 +55,7 @@ def metric_keys() -> tuple[MetricKey, ...]:
     """All keys, in the order of the docs page."""
     return (
         MetricKey("schema_version", "number", "of this file's layout; rises when keys change their meaning"),
-        *_dataset(),
+        *_below("dataset", DATASET),
         *_generator(),
         *_attributes(),
         *_below("recognizers.<recognizer>.recognizer", _RECOGNIZER),
@@ -75,34 +77,6 @@ _STANDS_ON = (
     ("n_images", "images", "images that the figures stand on"),
     ("split", "name", "split that the figures were measured on"),
 )
-
-
-def _dataset() -> Iterator[MetricKey]:
-    yield from _below(
-        "dataset",
-        (
-            ("source", "name", "where the images come from"),
-            ("image_size", "pixels", "side of the crops"),
-            ("supersample", "number", "rays a pixel and axis"),
-            (
-                "renderer",
-                "name",
-                "which renderer made the images, `compiled` or `plain`; equal to within rounding",
-            ),
-            ("images", "images", "all images"),
-            ("identities", "people", "all people"),
-            ("splits.<split>.identities", "people", "people in a split"),
-            ("splits.<split>.images", "images", "images in a split"),
-            ("duplicates.images", "images", "images with the same pixels as an earlier one"),
-            ("duplicates.across_splits", "number", "sets of equal images that lie in several splits"),
-            (
-                "duplicates.examples",
-                "list",
-                "the first image_ids of equal images; left out where people are pseudonymous",
-            ),
-            ("warnings", "list", "what to know before trusting the figures"),
-        ),
-    )
 
 
 def _generator() -> Iterator[MetricKey]:
@@ -196,6 +170,7 @@ _RECOGNIZER = (
     ("euclidean.decided_otherwise_genuine", "share", "genuine pairs that cosine decides otherwise"),
     ("euclidean.decided_otherwise_impostor", "share", "impostor pairs that cosine decides otherwise"),
     ("euclidean.norm.<quantile>", "length", "of embeddings before normalisation: lowest, median, highest"),
+    *PROTOCOL,
     *_STANDS_ON,
 )
 
