@@ -42,8 +42,8 @@ def accuracy_sentence(
     return (
         f"On the data's standard pairs it tells {shown} right (mean over "
         f"{say.counted(folds, 'fold', 'folds')} and its standard error; {of}), each fold at the threshold "
-        "that is best on the others. Scores are cosines of single embeddings, without the mirrored image that "
-        "some publications add."
+        "that is best on the others. Scores are cosines of single embeddings; no mirrored image is added, as "
+        "some publications do."
     )
 
 
