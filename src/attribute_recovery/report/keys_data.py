@@ -22,6 +22,7 @@ DATASET: tuple[tuple[str, str, str], ...] = (
         "the first image_ids of equal images; left out where people are pseudonymous",
     ),
     ("crop.template", "name", "how faces lie in the crops: `world`, `arcface` or `as given`"),
+    ("crop.points", "list", "where the five landmarks lie, x and y from the corner in units of the side"),
     ("crop.eye_level", "share", "the eyes' distance from the crop's top, over its side"),
     ("crop.eye_span", "share", "distance between the eyes, over the crop's side"),
     ("listed.images", "images", "images that brought faces' source lists"),

@@ -50,8 +50,8 @@ def test_maad_face_is_joined_with_0_as_missing_and_minus_1_as_off(settings: Call
     assert found.labels.to_dict("list") == {"young": ["0", None, "1"], "wearing_hat": ["1", None, None]}
     assert found.label_sources == {"young": "maad.csv", "wearing_hat": "maad.csv"}
     assert list(found.remarks) == [
-        "maad.csv has no labels for 1 images",
-        "maad.csv has labels for 1 images that are not among these",
+        "the table of dataset.labels.0 has no labels for 1 images",
+        "the table of dataset.labels.0 has labels for 1 images that are not among these",
     ]
 
 

@@ -63,8 +63,8 @@ def with_label_tables(listing: Listing, settings: BroughtFaces) -> Listing:
     if labels.empty:
         labels = pd.DataFrame(index=range(len(listing)))
     sources = dict(listing.label_sources)
-    for table in settings.labels:
-        found, remark = _joined(listing, table, settings)
+    for number, table in enumerate(settings.labels):
+        found, remark = _joined(listing, table, settings, f"dataset.labels.{number}")
         twice = [name for name in found if name in labels]
         if twice:
             raise ValueError(
@@ -76,8 +76,13 @@ def with_label_tables(listing: Listing, settings: BroughtFaces) -> Listing:
     return replace(listing, labels=labels, remarks=remarks, label_sources=sources)
 
 
-def _joined(listing: Listing, table: LabelTable, settings: BroughtFaces) -> tuple[pd.DataFrame, list[str]]:
-    """The labels of a table, row by row of the listing, and what to say about it."""
+def _joined(
+    listing: Listing, table: LabelTable, settings: BroughtFaces, key: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """The labels of a table, row by row of the listing, and what to say about it.
+
+    The remarks stand on the page, so they have the table's key in the configuration, not its file's name.
+    """
     columns = [
         name
         for name in column_names(table.path)
@@ -101,8 +106,8 @@ def _joined(listing: Listing, table: LabelTable, settings: BroughtFaces) -> tupl
     if table.format == "maad":
         found = found.apply(lambda column: _from_maad(column, table))
     absent, other = int((places < 0).sum()), len(rows) - int((places >= 0).sum())
-    remarks = [f"{table.path.name} has no labels for {absent} images"] if absent else []
-    remarks += [f"{table.path.name} has labels for {other} images that are not among these"] if other else []
+    remarks = [f"the table of {key} has no labels for {absent} images"] if absent else []
+    remarks += [f"the table of {key} has labels for {other} images that are not among these"] if other else []
     return found.rename(columns=label_name), remarks
 
 
