@@ -50,8 +50,10 @@ def run(
     with _only_run() as lock:
         _clear_up_after_killed_runs(_snakemake(config))
         broken = _remove_broken_manifests(settings)
+        # First alone: what is made again with equal content then leaves all later results as they are.
+        if photographs := _photographs_first(settings):
+            _go_on_if_well(_call([*command, "--", *photographs], lock))
         if broken:
-            # First alone: what is made again with equal content then leaves all later results as they are.
             _go_on_unless_interrupted(_call([*command, "--", *broken], lock))
         raise typer.Exit(_call(command, lock))
 
@@ -237,12 +239,23 @@ def _remove_broken_manifests(settings: "Config") -> list[str]:
     return [str(path) for path in gone if _can_be_made(path, settings)]
 
 
+def _photographs_first(settings: "Config") -> list[str]:
+    """The data set's manifest, where photographs may have changed under results that stand on them."""
+    path = RESULTS / settings.experiment / "dataset" / "manifest-dataset.json"
+    return [str(path)] if settings.dataset.source != "world" and path.is_file() else []
+
+
 def _can_be_made(path: Path, settings: "Config") -> bool:
     """Of results/EXPERIMENT/STAGE/manifest, or results/EXPERIMENT/RECOGNIZER/STAGE/manifest."""
     if len(path.parts) == 4:
         # A comparison that is left from more recognizers cannot be made of one.
         return path.parts[2] != "significance" or len(settings.recognizers) > 1
     return path.parts[2] in settings.recognizers
+
+
+def _go_on_if_well(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
 
 
 def _go_on_unless_interrupted(code: int) -> None:
