@@ -5,13 +5,22 @@ Attribute Dataset for Face Images", IEEE TIFS 2021: `Filename`, `Identity`, and 
 -1 (negative) for each attribute.
 """
 
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from attribute_recovery.config_faces import BroughtFaces, LabelTable
 from attribute_recovery.config_files import ConfigError
-from attribute_recovery.dataset.sources.listing import Listing, label_name, require_file
+from attribute_recovery.dataset.sources.listing import (
+    Listing,
+    label_name,
+    require_file,
+    require_one_column,
+)
 from attribute_recovery.dataset.sources.text_table import column_names, read_text_table
 
 # MAAD-Face's numbers in terms of on and off.
@@ -39,6 +48,7 @@ def check_label_tables(settings: BroughtFaces) -> dict[str, str]:
             raise ConfigError(
                 f"{key}.key: found {table.key!r}, allowed are the columns of {table.path}: {', '.join(names)}"
             )
+        require_one_column([name for name in names if name != table.key], settings.attributes, table.path)
         own = {label_name(name): table.path.name for name in names if name != table.key}
         twice = sorted(set(own) & set(found) & set(settings.attributes))
         if twice:
@@ -92,7 +102,7 @@ def _joined(
     twice = rows[table.key][rows[table.key].duplicated()].dropna()
     if len(twice):
         raise ValueError(f"{table.path}: image {twice.iloc[0]!r} is there twice; allowed is one row an image")
-    places = pd.Index(rows[table.key]).get_indexer(pd.Index(listing.image_ids))
+    places = _places(rows[table.key].tolist(), listing.image_ids)
     if not len(rows):
         raise ValueError(f"{table.path}: has no rows, expected one for each image")
     if not (places >= 0).any():
@@ -109,6 +119,26 @@ def _joined(
     remarks = [f"the table of {key} has no labels for {absent} images"] if absent else []
     remarks += [f"the table of {key} has labels for {other} images that are not among these"] if other else []
     return found.rename(columns=label_name), remarks
+
+
+def _places(keys: Sequence[str | None], image_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The row of each image in a table by its key, −1 where it has none; texts that mean one path are one."""
+    wanted = [_plain(name) for name in image_ids]
+    found = [None if key is None else _plain(key) for key in keys]
+    told = [key for key in found if key is not None]
+    if len(set(wanted)) < len(wanted) or len(set(told)) < len(told):
+        wanted, found = list(image_ids), list(keys)
+    row_of = {key: row for row, key in enumerate(found) if key is not None}
+    return np.array([row_of.get(name, -1) for name in wanted], np.int64)
+
+
+def _plain(path: str) -> str:
+    """A path as most systems write it: some compose accents, some do not, some divide folders by backslashes.
+
+    >>> _plain(".\\\\ann\\\\1.png"), _plain("e\\u0301/1.png") == "\\xe9/1.png"
+    ('ann/1.png', True)
+    """
+    return unicodedata.normalize("NFC", path.replace("\\", "/")).removeprefix("./")
 
 
 def _from_maad(column: "pd.Series[str]", table: LabelTable) -> "pd.Series[str]":
