@@ -38,6 +38,7 @@ KEYS = {
     "used_fmr",
     "claimable_fmr",
     "threshold_kind",
+    "threshold_split",
     "score",
     "gradients",
     "differentiable",

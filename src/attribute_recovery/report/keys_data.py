@@ -12,6 +12,7 @@ DATASET: tuple[tuple[str, str, str], ...] = (
     ),
     ("images", "images", "all images"),
     ("identities", "people", "all people"),
+    ("folds", "number", "folds of the cross-fitting; only where there is one"),
     ("splits.<split>.identities", "people", "people in a split"),
     ("splits.<split>.images", "images", "images in a split"),
     ("duplicates.images", "images", "images with the same pixels as an earlier one"),

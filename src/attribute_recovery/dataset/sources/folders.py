@@ -51,13 +51,13 @@ def list_root(root: Path) -> Listing:
     Raises:
         ValueError: as there.
     """
-    found, ignored = [], sum(not _is_folder(entry) for entry in _scanned(root))
+    found, ignored = [], sum(_is_ignored(entry) for entry in _scanned(root))
     for image_id, entry in files_below(root):
         if is_image(entry.name):
             _require_text(image_id, root)
             found.append(image_id)
         else:
-            ignored += 1
+            ignored += _is_ignored(entry)
     if not found:
         raise ValueError(f"{root}: found no image, expected {WHAT} ({', '.join(ENDINGS)})")
     found.sort()
@@ -116,6 +116,10 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def _is_shown_folder(entry: "os.DirEntry[str]") -> bool:
     return entry.name[:1] != "." and _is_folder(entry)
+
+
+def _is_ignored(entry: "os.DirEntry[str]") -> bool:
+    return entry.name[:1] != "." and not _is_folder(entry)
 
 
 def _require_text(image_id: str, root: Path) -> None:

@@ -48,7 +48,7 @@ class Listing:
         pairs: standard pairs, columns fold (int), first and second (image_ids) and genuine (bool); or None.
         label_sources: the file that each label comes from.
         remarks: what to know of the source, sentences without their full stop.
-        ignored: files below the root that are no images.
+        ignored: files below the root that are no images, hidden ones not counted.
     """
 
     image_ids: Sequence[str]
