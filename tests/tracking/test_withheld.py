@@ -61,6 +61,17 @@ def test_other_rules_keep_their_settings_and_inputs() -> None:
     assert without_names(record) == record
 
 
+def test_a_folder_of_photographs_to_decode_is_not_told_either() -> None:
+    folder = {"images": "/data/Ann Lee", "batch_size": 8}
+    own = without_names({"rule": "decoder_folder", "params": {"settings": folder}})
+    assert own["params"]["settings"] == {"images": WITHHELD, "batch_size": 8}
+    whole = {"rule": "decoder_train", "params": {"settings": {"steps": 3, "folder": folder, "images": 7}}}
+    kept = without_names(whole)["params"]["settings"]
+    assert kept == {"steps": 3, "folder": own["params"]["settings"], "images": 7}
+    none = {"rule": "decoder_train", "params": {"settings": {"folder": None}}}
+    assert without_names(none) == none
+
+
 def test_words_of_errors_are_withheld_and_their_kinds_are_not() -> None:
     failed = job("embeddings", error={"type": "ValueError", "message": "image 'Ann Lee/1': is broken"})
     assert without_names(failed)["error"] == {"type": "ValueError", "message": WITHHELD}

@@ -10,9 +10,10 @@ from pathlib import PurePath
 from typing import Any
 
 WITHHELD = "withheld, since people are pseudonymous; it stands in the record"
-# The rule that reads faces from outside of the results, and its settings that say where they lie.
-RULE = "dataset"
-PLACES = ("path", "root", "pairs", "labels")
+# The rules that read faces from outside of the results, and their settings that say where these lie.
+PLACES = {"dataset": ("path", "root", "pairs", "labels"), "decoder_folder": ("images",)}
+# A part of settings that holds those of another rule.
+INNER = {"folder": "decoder_folder"}
 # Snakemake's options after which settings stand in the command itself.
 GIVEN = ("--config", "-C")
 HASH_DIGITS = 12
@@ -25,9 +26,9 @@ def without_names(record: Mapping[str, Any]) -> dict[str, Any]:
         record: As `records` or `executions` wrote it.
 
     Returns:
-        A copy in which the words of an error, and settings given in the command, are withheld; of the rule
-        `dataset` also where faces and their tables lie, and inputs from outside of the results are called by
-        their hash.
+        A copy in which the words of an error, and settings given in the command, are withheld;
+        also where faces and their tables lie, and inputs of the rule `dataset` from outside of the results
+        are called by their hash.
     """
     kept = dict(record)
     if error := record.get("error"):
@@ -35,8 +36,10 @@ def without_names(record: Mapping[str, Any]) -> dict[str, Any]:
         kept["error"] = {**error, "message": WITHHELD} if is_job else WITHHELD
     if any(word.split("=")[0] in GIVEN for word in _words(record.get("command", ""))):
         kept["command"] = WITHHELD
-    if record.get("rule") == RULE:
-        kept["params"] = _without_places(record["params"])
+    rule, params = record.get("rule", ""), record.get("params", {})
+    if isinstance(params.get("settings"), Mapping):
+        kept["params"] = {**params, "settings": _without_places(params["settings"], rule)}
+    if rule == "dataset":
         kept["inputs"] = [_by_hash(entry) for entry in record.get("inputs", [])]
     return kept
 
@@ -48,12 +51,13 @@ def _words(command: str) -> list[str]:
         return command.split()
 
 
-def _without_places(params: Mapping[str, Any]) -> dict[str, Any]:
-    settings = params.get("settings")
-    if not isinstance(settings, Mapping):
-        return dict(params)
-    kept = {name: WITHHELD if name in PLACES and value else value for name, value in settings.items()}
-    return {**params, "settings": kept}
+def _without_places(settings: Mapping[str, Any], rule: str) -> dict[str, Any]:
+    kept = {}
+    for name, value in settings.items():
+        inner = name in INNER and isinstance(value, Mapping)
+        hidden = WITHHELD if name in PLACES.get(rule, ()) and value else value
+        kept[name] = _without_places(value, INNER[name]) if inner else hidden
+    return kept
 
 
 def _by_hash(entry: Mapping[str, Any]) -> dict[str, Any]:
