@@ -80,6 +80,8 @@ def _read_csv(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def _text(value: object) -> str | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of whole numbers with gaps is stored as floats
     text = "" if value is None or value is pd.NA or value is pd.NaT else str(value).strip()
     return None if text.lower() in MISSING else text
 
