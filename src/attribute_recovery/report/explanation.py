@@ -8,6 +8,7 @@ from attribute_recovery.report.curve import det_svg
 from attribute_recovery.report.domain import absent, face_picture, picture, stands_on
 from attribute_recovery.report.labels import known_words, left_out_blocks
 from attribute_recovery.report.results import Results, Values, interval_of, lookup, real, whole
+from attribute_recovery.report.standard_pairs import protocol_blocks
 from attribute_recovery.report.tables import name_cell, spread_table
 from attribute_recovery.report.weight import changed_blocks, weighed_blocks
 
@@ -86,7 +87,7 @@ def _rates(results: Results, stages: Values, name: str) -> list[Block]:
         or real(facts, "threshold_on_calibration.value") is not None
     ):
         blocks.append(Points(rate_sentences(facts)))
-    return blocks + _curve(results, facts, name)
+    return blocks + _curve(results, facts, name) + protocol_blocks(facts)
 
 
 def _remarks(facts: Values) -> list[Block]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attribute_recovery.report.keys_domain import BROUGHT_HEADS, DATASET
+from attribute_recovery.report.keys_domain import BROUGHT_HEADS, DATASET, PROTOCOL
 
 STAGES = {
     "general": "About the file itself.",
@@ -196,6 +196,7 @@ _RECOGNIZER = (
     ("euclidean.decided_otherwise_genuine", "share", "genuine pairs that cosine decides otherwise"),
     ("euclidean.decided_otherwise_impostor", "share", "impostor pairs that cosine decides otherwise"),
     ("euclidean.norm.<quantile>", "length", "of embeddings before normalisation: lowest, median, highest"),
+    *PROTOCOL,
     *_STANDS_ON,
 )
 
