@@ -23,6 +23,11 @@ OUTPUTS:
     metrics             results/EXPERIMENT/RECOGNIZER/significance/metrics.json
     figure              results/EXPERIMENT/RECOGNIZER/significance/significance.png
     edits               results/EXPERIMENT/RECOGNIZER/significance/edits.png
+    groups              results/EXPERIMENT/RECOGNIZER/significance/groups.parquet
+    group_curves        results/EXPERIMENT/RECOGNIZER/significance/group_curves.parquet
+    group_figure        results/EXPERIMENT/RECOGNIZER/significance/groups.png
+    doses               results/EXPERIMENT/RECOGNIZER/significance/dose_response.parquet
+    dose_figure         results/EXPERIMENT/RECOGNIZER/significance/dose_response.png
 
 and, where there are several recognizers, their differences:
     comparison          results/EXPERIMENT/significance/comparison.parquet
@@ -66,6 +71,11 @@ rule significance:
         metrics="results/{experiment}/{recognizer}/significance/metrics.json",
         figure="results/{experiment}/{recognizer}/significance/significance.png",
         edits="results/{experiment}/{recognizer}/significance/edits.png",
+        groups="results/{experiment}/{recognizer}/significance/groups.parquet",
+        group_curves="results/{experiment}/{recognizer}/significance/group_curves.parquet",
+        group_figure="results/{experiment}/{recognizer}/significance/groups.png",
+        doses="results/{experiment}/{recognizer}/significance/dose_response.parquet",
+        dose_figure="results/{experiment}/{recognizer}/significance/dose_response.png",
         manifest="results/{experiment}/{recognizer}/significance/manifest-significance.json",
     log:
         "results/{experiment}/logs/{recognizer}/significance.log",

@@ -23,9 +23,11 @@ from attribute_recovery.dataset.store import (
 from attribute_recovery.decoder.attacks import read_threshold
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.recovery.measure import without_nan
+from attribute_recovery.significance.by_group import write_groups
 from attribute_recovery.significance.contributions import contributions_table
 from attribute_recovery.significance.crosstalk import column_deviations
 from attribute_recovery.significance.decision import Decision, decision_effects
+from attribute_recovery.significance.dose_response import write_doses
 from attribute_recovery.significance.effect import Originals, Pipeline, choose_images, distances, originals
 from attribute_recovery.significance.figures import draw_edits, draw_significance
 from attribute_recovery.significance.flips import DIRECTIONS
@@ -88,6 +90,11 @@ def analyse(
     metrics: Path,
     figure: Path,
     edits: Path,
+    groups: Path,
+    group_curves: Path,
+    group_figure: Path,
+    doses: Path,
+    dose_figure: Path,
 ) -> dict[str, Any]:
     """Write the long table, its metrics, and the figures of measures and edits.
 
@@ -103,6 +110,10 @@ def analyse(
         significance, metrics: the long table (Parquet, see `table.COLUMNS`) and its summary, written.
         contributions: what each identity has to do with its figures (Parquet), written.
         figure, edits: pictures of the measures and of the edits, written.
+        groups, group_curves, group_figure: error rates by attribute group (Parquet, see
+            `group_table.group_table`), their curves (see `group_curves.det_table`) and a picture, written.
+        doses, dose_figure: responses to several doses (Parquet, see `dose_response.COLUMNS`) and their
+            picture, written.
 
     Returns:
         The metrics.
@@ -128,15 +139,42 @@ def analyse(
     )
     tau = read_threshold(threshold)
     known, decision = _decision(models.pipeline, schema, fitted, test, tau, settings, seed)
-    rows += [effect_row(schema[effect.attribute], effect) for effect in decision.effects]
+    rows += [effect_row(schema[one.attribute], one, settings.cross_talk) for one in decision.effects]
     found = significance_table(recognizer, schema, rows)
     write_table(found, significance)
     write_table(
         contributions_table(forecasts, test.identities, decision.effects, known.identities), contributions
     )
     counts = {"n_identities": len(set(test.identities)), "n_images": len(test.identities), "split": "test"}
+    by_group = write_groups(
+        recognizer,
+        schema,
+        schema.known_from_table(images.iloc[_rows_of_images(images, listed, recovered)]),
+        (test.embeddings, test.identities),
+        (known, decision.edited),
+        tau,
+        settings,
+        seed,
+        (groups, group_curves, group_figure),
+    )
+    deviations = column_deviations(schema.encode(fitted.values))
+    responses = write_doses(
+        recognizer,
+        models.pipeline,
+        schema,
+        known,
+        decision.edited,
+        deviations,
+        settings,
+        seed,
+        (doses, dose_figure),
+    )
     values: dict[str, Any] = without_nan(
-        as_metrics(found) | decision_metrics(decision, known, tau, settings, seed) | counts
+        as_metrics(found)
+        | decision_metrics(decision, known, tau, settings, seed)
+        | by_group
+        | responses
+        | counts
     )
     write_json(values, metrics)
     draw_significance(found, schema, figure)

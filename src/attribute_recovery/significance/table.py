@@ -57,6 +57,7 @@ OWN_COLUMNS = (
     "cross_talk",
     "cross_talk_worst",
     "cross_talk_worst_attribute",
+    "cross_talk_too_much",
     *DIRECTIONS,
 )
 WORDS = ("scale", "cross_talk_worst_attribute")
@@ -166,8 +167,12 @@ def share_row(recovered: Recovered, found: Share) -> dict[str, Any]:
     }
 
 
-def effect_row(attribute: Attribute, found: Effect) -> dict[str, Any]:
-    """Decision effect, with the dose, the edit's side effects and the net rates of flipped decisions."""
+def effect_row(attribute: Attribute, found: Effect, most_cross_talk: float) -> dict[str, Any]:
+    """Decision effect, with the dose, the edit's side effects and the net rates of flipped decisions.
+
+    `cross_talk_too_much` is 1 where another attribute moved by more than `most_cross_talk` of its standard
+    deviations, else 0.
+    """
     row = _row(
         attribute.name,
         "decision_effect",
@@ -188,6 +193,7 @@ def effect_row(attribute: Attribute, found: Effect) -> dict[str, Any]:
         "cross_talk": account.cross_talk,
         "cross_talk_worst": account.worst,
         "cross_talk_worst_attribute": account.worst_attribute,
+        "cross_talk_too_much": float(account.worst > most_cross_talk),
     }
     return row | values | {name: found.flips[name].rate for name in DIRECTIONS}
 
