@@ -4,6 +4,7 @@ from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Block, Cell, Drawing, Points, Section, Table, Text
 from attribute_recovery.report.curve import det_svg
 from attribute_recovery.report.domain import absent, face_picture, picture, stands_on
+from attribute_recovery.report.groups import group_blocks
 from attribute_recovery.report.results import Results, Values, interval_of, lookup, real, whole
 from attribute_recovery.report.tables import name_cell, spread_table
 from attribute_recovery.report.weight import changed_blocks, weighed_blocks
@@ -21,6 +22,7 @@ def recognizer_sections(results: Results, metrics: Values, name: str, examples: 
         Section(
             f"{name}-significance", "What each attribute weighs", weighed_blocks(results, stages, name), 3
         ),
+        Section(f"{name}-groups", "How error rates differ between groups", group_blocks(results, name), 3),
         Section(
             f"{name}-counterfactuals",
             "What would have to change",
