@@ -15,7 +15,7 @@ _ITERATIONS = 50
 _CONVERGED = 1e-8
 
 
-def overlap_weights(covariates: npt.ArrayLike, labels: npt.ArrayLike, *, ridge: float = 0.1) -> FloatArray:
+def overlap_weights(covariates: npt.ArrayLike, labels: npt.ArrayLike, *, ridge: float = 0.01) -> FloatArray:
     """Weights of units that make groups alike in their covariates.
 
     The group is forecast from the covariates by a multinomial logistic regression; a unit of group g weighs
