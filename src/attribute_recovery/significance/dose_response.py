@@ -25,7 +25,7 @@ from attribute_recovery.statistics.inputs import FloatArray, IntArray
 
 DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 # Images of each dose that are read for what else moved: a mean over few is enough for a check.
-READ_IMAGES = 12
+READ_IMAGES = 8
 COLUMNS = (
     "recognizer",
     "attribute",

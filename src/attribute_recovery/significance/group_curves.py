@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from attribute_recovery.report.figures import ACCENT, INK, QUIET, SECOND, new_figure, save_figure
 from attribute_recovery.significance.grouping import DIFFERENT, Grouping
-from attribute_recovery.significance.groups import RATES, Compared
+from attribute_recovery.significance.groups import RATES, Compared, Rate
 from attribute_recovery.statistics.grouped import pair_columns
 from attribute_recovery.statistics.inputs import FloatArray, IntArray
 from attribute_recovery.statistics.rates import claimable_fmr
@@ -36,7 +37,7 @@ def det_table(recognizer: str, compared: Compared, groupings: Sequence[Grouping]
         groupings: the groups of each attribute.
     """
     steps = {
-        rate: np.floor((np.clip(compared.pairs[rate].scores, -1, 1) + 1) * _STEPS).astype(np.int64)
+        rate: np.floor((np.clip(compared.pairs[rate].scores, -1, 1) + 1) * _STEPS).astype(np.int32)
         for rate in RATES
     }
     parts = []
@@ -53,11 +54,13 @@ def det_table(recognizer: str, compared: Compared, groupings: Sequence[Grouping]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _counts(grouping: Grouping, compared: Compared, steps: IntArray, rate: Any) -> FloatArray:
+def _counts(grouping: Grouping, compared: Compared, steps: npt.NDArray[np.int32], rate: Rate) -> FloatArray:
     """Pairs at each step of the score in each column, (2 · 1000 + 1, G + 1)."""
     pairs, width = compared.pairs[rate], len(grouping.names) + 1
-    columns = pair_columns(grouping.labels[pairs.row_a], grouping.labels[pairs.row_b], width - 1)
-    found = np.bincount(steps * (width + 1) + columns + 1, minlength=(2 * _STEPS + 1) * (width + 1))
+    # Two million pairs for each attribute: small integers take a quarter of the time.
+    small = grouping.labels.astype(np.int16)
+    columns = pair_columns(small[pairs.row_a], small[pairs.row_b], width - 1)
+    found = np.bincount(steps * np.int32(width + 1) + (columns + 1), minlength=(2 * _STEPS + 1) * (width + 1))
     return found.reshape(-1, width + 1)[:, 1:].astype(np.float64)
 
 

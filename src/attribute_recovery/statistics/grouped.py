@@ -8,6 +8,7 @@ person are never impostors.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -113,11 +114,16 @@ class GroupedSums:
         return np.asarray(self.pairs_of(np.ones((1, self.k)))[0])
 
 
-def pair_columns(first: IntArray, second: IntArray, n_groups: int) -> IntArray:
+Labels = TypeVar("Labels", npt.NDArray[np.int64], npt.NDArray[np.int16])
+
+
+def pair_columns(first: Labels, second: Labels, n_groups: int) -> Labels:
     """Column of each pair from the groups of its images (m,): the group of both, G where they differ, −1
     where an image has none."""
-    columns = np.where(first == second, first, n_groups)
-    return np.where((first < 0) | (second < 0), -1, columns)
+    columns = first.copy()
+    columns[first != second] = n_groups
+    columns[(first < 0) | (second < 0)] = -1
+    return columns
 
 
 def rates(errors: FloatArray, pairs: FloatArray, columns: BoolArray) -> FloatArray:
