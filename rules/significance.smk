@@ -23,7 +23,7 @@ OUTPUTS:
     metrics             results/EXPERIMENT/RECOGNIZER/significance/metrics.json
     figure              results/EXPERIMENT/RECOGNIZER/significance/significance.png
     edits               results/EXPERIMENT/RECOGNIZER/significance/edits.png
-    groups              results/EXPERIMENT/RECOGNIZER/significance/groups.parquet
+    group_rates         results/EXPERIMENT/RECOGNIZER/significance/groups.parquet
     group_curves        results/EXPERIMENT/RECOGNIZER/significance/group_curves.parquet
     group_figure        results/EXPERIMENT/RECOGNIZER/significance/groups.png
     doses               results/EXPERIMENT/RECOGNIZER/significance/dose_response.parquet
@@ -40,47 +40,47 @@ rule significance:
     """Measures for every attribute what is retained, what of it is identity, and what it does to decisions."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
-            "results/{experiment}/generator/manifest-generator_codes.json",
-            "results/{experiment}/attributes/manifest-attributes_heads.json",
-            "results/{experiment}/attributes/manifest-attributes_editor.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/generator/manifest-generator_train.json",
+            "results/{experiment}{fold}/generator/manifest-generator_codes.json",
+            "results/{experiment}{fold}/attributes/manifest-attributes_heads.json",
+            "results/{experiment}{fold}/attributes/manifest-attributes_editor.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-rates.json",
-            "results/{experiment}/{recognizer}/recovery/manifest-recovery.json",
+            "results/{experiment}{fold}/{recognizer}/recovery/manifest-recovery.json",
         ],
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        attributes=ancient("results/{experiment}/dataset/attributes.json"),
-        codes=ancient("results/{experiment}/generator/codes.bcolz"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}{fold}/dataset/attributes.json"),
+        codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
         threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),
-        recovered=ancient("results/{experiment}/{recognizer}/recovery/recovered.parquet"),
-        recovery_metrics=ancient("results/{experiment}/{recognizer}/recovery/metrics.json"),
-        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}/generator/card.json"),
-        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
-        heads_card=ancient("results/{experiment}/attributes/heads.json"),
-        editor_weights=ancient("results/{experiment}/attributes/editor.safetensors"),
-        editor_card=ancient("results/{experiment}/attributes/editor.json"),
+        recovered=ancient("results/{experiment}{fold}/{recognizer}/recovery/recovered.parquet"),
+        recovery_metrics=ancient("results/{experiment}{fold}/{recognizer}/recovery/metrics.json"),
+        generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
+        heads_weights=ancient("results/{experiment}{fold}/attributes/heads.safetensors"),
+        heads_card=ancient("results/{experiment}{fold}/attributes/heads.json"),
+        editor_weights=ancient("results/{experiment}{fold}/attributes/editor.safetensors"),
+        editor_card=ancient("results/{experiment}{fold}/attributes/editor.json"),
         recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
     output:
-        significance="results/{experiment}/{recognizer}/significance/significance.parquet",
-        contributions="results/{experiment}/{recognizer}/significance/contributions.parquet",
-        metrics="results/{experiment}/{recognizer}/significance/metrics.json",
-        figure="results/{experiment}/{recognizer}/significance/significance.png",
-        edits="results/{experiment}/{recognizer}/significance/edits.png",
-        groups="results/{experiment}/{recognizer}/significance/groups.parquet",
-        group_curves="results/{experiment}/{recognizer}/significance/group_curves.parquet",
-        group_figure="results/{experiment}/{recognizer}/significance/groups.png",
-        doses="results/{experiment}/{recognizer}/significance/dose_response.parquet",
-        dose_figure="results/{experiment}/{recognizer}/significance/dose_response.png",
-        manifest="results/{experiment}/{recognizer}/significance/manifest-significance.json",
+        significance="results/{experiment}{fold}/{recognizer}/significance/significance.parquet",
+        contributions="results/{experiment}{fold}/{recognizer}/significance/contributions.parquet",
+        metrics="results/{experiment}{fold}/{recognizer}/significance/metrics.json",
+        figure="results/{experiment}{fold}/{recognizer}/significance/significance.png",
+        edits="results/{experiment}{fold}/{recognizer}/significance/edits.png",
+        group_rates="results/{experiment}{fold}/{recognizer}/significance/groups.parquet",
+        group_curves="results/{experiment}{fold}/{recognizer}/significance/group_curves.parquet",
+        group_figure="results/{experiment}{fold}/{recognizer}/significance/groups.png",
+        doses="results/{experiment}{fold}/{recognizer}/significance/dose_response.parquet",
+        dose_figure="results/{experiment}{fold}/{recognizer}/significance/dose_response.png",
+        manifest="results/{experiment}{fold}/{recognizer}/significance/manifest-significance.json",
     log:
-        "results/{experiment}/logs/{recognizer}/significance.log",
+        "results/{experiment}/logs{fold}/{recognizer}/significance.log",
     benchmark:
-        "results/{experiment}/benchmarks/{recognizer}/significance.tsv"
+        "results/{experiment}/benchmarks{fold}/{recognizer}/significance.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads

@@ -19,6 +19,13 @@ def test_made_images_are_said_to_be_made(made: ModuleType, experiment: Path) -> 
     assert other.text == "3 images of 1 person, aligned by the eyes. Real people are shown on this page."
 
 
+def test_folds_are_told(made: ModuleType, experiment: Path) -> None:
+    made.write(experiment / "dataset/report.json", {"source": "folders", "images": 400, "folds": 5})
+    first = data_section(Results(experiment)).blocks[0]
+    assert isinstance(first, Text)
+    assert "cross-fitted in 5 folds by identity" in first.text
+
+
 def test_warnings_of_the_data_are_passed_on(made: ModuleType, experiment: Path) -> None:
     made.write(experiment / "dataset/report.json", {"images": 3, "warnings": ["2 images are copies"]})
     shown = [getattr(block, "items", ()) for block in data_section(Results(experiment)).blocks]

@@ -25,7 +25,7 @@ def _outputs(folder: Path) -> dict[str, Path]:
         "metrics": "metrics.json",
         "figure": "significance.png",
         "edits": "edits.png",
-        "groups": "groups.parquet",
+        "group_rates": "groups.parquet",
         "group_curves": "group_curves.parquet",
         "group_figure": "groups.png",
         "doses": "dose_response.parquet",
@@ -97,7 +97,7 @@ def test_recovered_images_must_be_of_this_run(stage_files: dict[str, Path], tmp_
 
 def test_rates_by_group_and_responses_are_of_all_attributes(run: Any, schema: Any) -> None:
     metrics, outputs = run
-    groups = pd.read_parquet(outputs["groups"])
+    groups = pd.read_parquet(outputs["group_rates"])
     assert set(groups["attribute"]) == set(schema.names)
     assert set(groups["recognizer"]) == {"toy"}
     row = groups[(groups["measure"] == "fmr_difference") & (groups["attribute"] == "glasses")].iloc[0]

@@ -7,11 +7,12 @@ besides, along the directions in which codes vary (the smallest change in Mahala
 Δw = Σ Jᵀ (J Σ Jᵀ + λI)⁻¹ Δa).
 
 Both are fitted to codes of the split `train` and, since edits go where no image was, to codes drawn between
-and around them, labelled by the heads on their decoded images.
+and around them, labelled by the heads on their decoded images. Where an image has no label the heads' reading
+of its decoded code stands in, too. Attributes that heads could not learn are not editable.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from attribute_recovery.attributes.heads import AttributeEstimator, load_heads, schema_from
 from attribute_recovery.config import Compute, Editor
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
+from attribute_recovery.dataset.known import is_known, left_out, moments
 from attribute_recovery.dataset.store import open_array, read_table, rows_of
 from attribute_recovery.generator.load import LoadedGenerator, load_generator
 from attribute_recovery.training.device import chunks, frozen, inference_dtype, prepare_torch
@@ -210,6 +212,8 @@ def train_editor(
 ) -> dict[str, Any]:
     """Write the editor's weights and card, fitted on the split `train`.
 
+    Means, scales and the observed range are those of the known values.
+
     Raises:
         ValueError: a file is missing or damaged, or two of them do not fit each other.
     """
@@ -218,7 +222,8 @@ def train_editor(
     schema, rows = read_schema(attributes), read_table(table)
     fitted = rows_of(rows, "train")
     known = open_array(codes)[:][fitted]
-    encoded = schema.encode(schema.from_table(rows.iloc[fitted]))
+    values = schema.known_from_table(rows.iloc[fitted]).values
+    encoded = schema.encode(values)
     generator = load_generator(generator_weights, generator_card, device, dtype)
     estimator = load_heads(heads_weights, heads_card, device, dtype)
     drawn = drawn_codes(known, DRAWN_FOR_EACH * len(known), np.random.default_rng([seed, 1]))
@@ -236,12 +241,14 @@ def train_editor(
         weight_decay=1e-3,
         seed=seed,
     )
-    both = np.concatenate([encoded, drawn_encoded])
+    both = np.concatenate([_completed(generator, estimator, known, encoded), drawn_encoded])
     all_codes = np.concatenate([known, drawn])
     fit_editor(networks, all_codes, (both - means) / scales, settings, loop, checkpoint=checkpoint)
     save_weights(networks, weights)
     sizes = {"code_size": generator.code_size, "hidden": settings.hidden, "iterations": settings.iterations}
-    write_card(card, sizes | _facts(schema, encoded, means, scales))
+    not_learned = left_out(schema, values, rows["identity"].iloc[fitted], "train")
+    entries = [replace(a, editable=a.editable and a.name not in not_learned) for a in schema]
+    write_card(card, sizes | _facts(AttributeSchema(tuple(entries)), encoded, means, scales))
     checkpoint.unlink(missing_ok=True)
     return {"drawn_codes": len(drawn)}
 
@@ -260,12 +267,27 @@ def _facts(schema: AttributeSchema, encoded: Codes, means: Codes, scales: Codes)
 
 
 def _observed(schema: AttributeSchema, encoded: Codes) -> tuple[dict[str, float], dict[str, float]]:
-    """Quantiles 1 and 99 % of the continuous attributes, by name."""
+    """Quantiles 1 and 99 % of known values of continuous attributes, by name; of none the declared range."""
     low, high = {}, {}
     for attribute in schema.continuous:
-        pair = np.quantile(encoded[:, schema.slices[attribute.name]].astype(np.float64), [0.01, 0.99])
+        column = encoded[:, schema.slices[attribute.name]].astype(np.float64)
+        known = column[is_known(attribute, column)]
+        pair = np.quantile(known, [0.01, 0.99]) if len(known) else attribute.range
         low[attribute.name], high[attribute.name] = float(pair[0]), float(pair[1])
     return low, high
+
+
+def _completed(
+    generator: LoadedGenerator, estimator: AttributeEstimator, codes: Codes, encoded: Codes
+) -> Codes:
+    """Encoded attributes (n, width) in which what is missing (NaN) is what heads read in decoded codes."""
+    missing = np.isnan(encoded)
+    rows = np.flatnonzero(missing.any(axis=1))
+    if not len(rows):
+        return encoded
+    filled = encoded.copy()
+    filled[rows] = np.where(missing[rows], _read_decoded(generator, estimator, codes[rows]), encoded[rows])
+    return filled
 
 
 def _read_decoded(generator: LoadedGenerator, estimator: AttributeEstimator, codes: Codes) -> Codes:
@@ -280,7 +302,11 @@ def _column_scales(schema: AttributeSchema, encoded: Codes) -> tuple[Codes, Code
     means, scales = np.zeros(schema.width, np.float32), np.ones(schema.width, np.float32)
     for attribute in schema.continuous:
         place = schema.slices[attribute.name]
-        means[place], scales[place] = encoded[:, place].mean(), encoded[:, place].std()
+        column = encoded[:, place]
+        if is_known(attribute, column).all():
+            means[place], scales[place] = column.mean(), column.std() or 1.0
+        else:
+            means[place], scales[place] = moments(attribute, column[:, 0])
     return means, scales
 
 

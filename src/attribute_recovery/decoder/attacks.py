@@ -7,6 +7,7 @@ one. Each rate is also given for G alone, x̂ = G(E(x)), since that bounds what 
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import torch
 from attribute_recovery.attributes.heads import AttributeEstimator
 from attribute_recovery.config import Compute, DecoderSection
 from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (
     read_array,
     read_images,
@@ -149,17 +151,19 @@ def spread(
     identities: npt.NDArray[np.object_],
     n_boot: int,
     seed: int,
+    excluded: Collection[str] = (),
 ) -> dict[str, Any]:
     """Coverage of the samples' central 90 % intervals and their skill, for continuous attributes.
 
     Args:
         schema: the attributes.
         read: what was read in the samples of n embeddings, (n, samples, width), see `readings`.
-        truth: true values by attribute, (n,) each.
-        marginal: values of the population by attribute, of the split `train`.
+        truth: true values by attribute, (n,) each; images without one (NaN) do not count.
+        marginal: values of the population by attribute, of the split `train`, likewise.
         identities: (n,).
         n_boot: replicates of the intervals.
         seed: of the intervals.
+        excluded: attributes that are not measured.
 
     Returns:
         `coverage_90`, `coverage_90_interval` and `crps_skill`, by attribute; skill is 1 − CRPS / CRPS of the
@@ -170,16 +174,19 @@ def spread(
     """
     places = reading_slices(schema)
     coverage, skill, intervals = {}, {}, {}
-    for attribute in schema.continuous:
-        name = attribute.name
-        samples = read[:, :, places[name].start].astype(np.float64)
-        true = np.asarray(truth[name], dtype=np.float64)
+    for attribute in without(AttributeSchema(tuple(schema.continuous)), excluded):
+        name, known = attribute.name, is_known(attribute, truth[attribute.name])
+        samples = read[:, :, places[name].start].astype(np.float64)[known]
+        true = np.asarray(truth[name], dtype=np.float64)[known]
         covered = covered_by_interval(samples, true, 0.9).astype(np.float64)
-        interval = identity_mean_interval(covered, identities, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
+        interval = identity_mean_interval(
+            covered, identities[known], n_boot=n_boot, seed=seed, clip=(0.0, 1.0)
+        )
         coverage[name] = float(covered.mean())
         intervals[name] = _ends(interval)
         own = crps_samples(samples, true).mean()
-        reference = crps_population(np.asarray(marginal[name], dtype=np.float64), true).mean()
+        population = np.asarray(marginal[name], dtype=np.float64)
+        reference = crps_population(population[is_known(attribute, population)], true).mean()
         skill[name] = defined(crps_skill(own, reference))
     return {"coverage_90": coverage, "coverage_90_interval": intervals, "crps_skill": skill}
 
@@ -275,12 +282,20 @@ def sample_and_attack(
 def _spread_of_table(
     schema: AttributeSchema, rows: pd.DataFrame, tested: pd.DataFrame, read: Floats, n_boot: int, seed: int
 ) -> dict[str, Any]:
-    """`spread` with truth and population from the images table, and the counts that it stands on."""
-    truth = schema.from_table(tested)
-    marginal = schema.from_table(rows[rows["split"] == "train"])
+    """`spread` with truth and population from the images table, and the counts that it stands on.
+
+    Continuous attributes of which `train` or `test` says too little are named with the reason in
+    `not_measured`.
+    """
+    fitted = rows[rows["split"] == "train"]
+    marginal, truth = schema.known_from_table(fitted).values, schema.known_from_table(tested).values
     people = tested["identity"].to_numpy(object)
-    counts = {"n_images": len(tested), "n_identities": len(set(people))}
-    return spread(schema, read, truth, marginal, people, n_boot, seed) | counts
+    continuous = AttributeSchema(tuple(schema.continuous))
+    reasons = left_out(continuous, truth, people, "test")
+    reasons |= left_out(continuous, marginal, fitted["identity"], "train")
+    counts: dict[str, Any] = {"n_images": len(tested), "n_identities": len(set(people))}
+    counts |= counts_of_known(continuous, truth, people) | ({"not_measured": reasons} if reasons else {})
+    return spread(schema, read, truth, marginal, people, n_boot, seed, reasons) | counts
 
 
 def read_threshold(path: Path) -> float:

@@ -50,7 +50,8 @@ def prepare_generator(
     names, labels = list[str](), None
     if settings.training.attribute_weight > 0:
         schema = read_schema(attributes)
-        names, labels = schema.names, schema.encode(schema.from_table(everyone.iloc[rows]))
+        values = schema.known_from_table(everyone.iloc[rows]).values
+        names, labels = schema.names, schema.encode(values, count=len(rows))
     loop = LoopSettings(
         steps=settings.training.steps,
         learning_rate=settings.training.learning_rate,

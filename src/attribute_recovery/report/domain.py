@@ -6,6 +6,7 @@ from typing import Any
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Picture, Points, Section, Table, Text
 from attribute_recovery.report.figures import decoded_name
+from attribute_recovery.report.labels import labels_table, left_out_blocks
 from attribute_recovery.report.results import (
     EXPECTED,
     EXPECTED_OF_SEVERAL,
@@ -88,6 +89,8 @@ def data_section(results: Results) -> Section:
         blocks += (
             [Points([f"{warning}." for warning in report["warnings"]])] if report.get("warnings") else []
         )
+        labels = labels_table(report)
+        blocks += [labels] if labels else []
     return Section("images", "The images", blocks)
 
 
@@ -110,6 +113,12 @@ def _data_sentence(report: Values) -> str:
         text += (
             " They are made: three-dimensional heads rendered from attributes whose true values are "
             "therefore known."
+        )
+    if folds := whole(report, "folds"):
+        text += (
+            f" They are cross-fitted in {folds} folds by identity: everything that explains was trained and "
+            "calibrated once a fold on other people, and each person is held out in one fold. Pictures show "
+            "the first fold."
         )
     copies = whole(report, "duplicates.across_splits")
     if copies is not None:
@@ -191,7 +200,7 @@ def heads_section(results: Results) -> Section:
     ]
     if facts:
         r2, accuracy = real(facts, "median_r2"), real(facts, "median_balanced_accuracy")
-        blocks.append(Text(say.heads(r2, accuracy, stands_on(facts))))
+        blocks += [Text(say.heads(r2, accuracy, stands_on(facts))), *left_out_blocks(facts)]
     table: list[Table] = [attributes_table(declared, facts)] if declared else []
     blocks += table
     if table:

@@ -5,6 +5,7 @@ from attribute_recovery.report.blocks import Block, Cell, Drawing, Points, Secti
 from attribute_recovery.report.curve import det_svg
 from attribute_recovery.report.domain import absent, face_picture, picture, stands_on
 from attribute_recovery.report.groups import group_blocks
+from attribute_recovery.report.labels import known_words, left_out_blocks
 from attribute_recovery.report.results import Results, Values, interval_of, lookup, real, whole
 from attribute_recovery.report.tables import name_cell, spread_table
 from attribute_recovery.report.weight import changed_blocks, weighed_blocks
@@ -57,7 +58,7 @@ def rate_sentences(facts: Values) -> list[str]:
         say.recognizer_rate(real(facts, tar), interval_of(facts, tar), real(facts, "used_fmr"), genuine),
         say.threshold(
             real(facts, "threshold", "threshold_on_calibration.value"),
-            "calibration",
+            str(lookup(facts, "threshold_split") or "calibration"),
             whole(source, "n_pairs"),
             real(source, "achieved_fmr"),
             kind=str(lookup(source, "kind") or "fmr"),
@@ -163,7 +164,7 @@ def _decoded(results: Results, stages: Values, name: str) -> list[Block]:
         decoded=f"Held-out people, of each an image x that is not shown: {shown}",
     )
     table = spread_table(facts, stages["recovery"])
-    return [*blocks, table] if table else blocks
+    return [*blocks, *left_out_blocks(facts), *([table] if table else [])]
 
 
 def _recovered(results: Results, stages: Values, name: str) -> list[Block]:
@@ -182,6 +183,7 @@ def _recovered(results: Results, stages: Values, name: str) -> list[Block]:
     ]
     if facts:
         blocks += [Text(sentence) for sentence in [recovery_sentence(facts)] if sentence]
+        blocks += left_out_blocks(facts)
         table = recovery_table(facts)
         blocks += [table] if table else []
     if recovered is None:
@@ -232,7 +234,8 @@ def recovery_table(facts: Values) -> Table | None:
     rows = []
     for name in names:
         chosen = lookup(facts, f"chosen.{name}")
-        row = [name_cell(name, f"better: {chosen}" if isinstance(chosen, str) else "")]
+        notes = [f"better: {chosen}" if isinstance(chosen, str) else "", known_words(facts, name)]
+        row = [name_cell(name, "; ".join(note for note in notes if note))]
         for route in ("decoder", "probe"):
             key = f"{route}.information.{name}"
             row.append(Cell(say.cell(real(facts, key), interval_of(facts, key))))

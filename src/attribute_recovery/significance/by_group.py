@@ -80,8 +80,7 @@ def account_by_group(
 
 def write_groups(
     recognizer: str,
-    schema: AttributeSchema,
-    values: KnownValues,
+    attributes: tuple[AttributeSchema, KnownValues],
     images: tuple[Floats, npt.NDArray[np.object_]],
     edited: tuple[Originals, Mapping[str, list[Edited]]],
     tau: float,
@@ -98,8 +97,7 @@ def write_groups(
     print("significance: error rates by group", flush=True)
     found = account_by_group(
         recognizer,
-        schema,
-        values,
+        *attributes,
         images,
         edited,
         tau,

@@ -26,9 +26,12 @@ from attribute_recovery.statistics.inputs import FloatArray, IntArray
 DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 # Images of each dose that are read for what else moved: a mean over few is enough for a check.
 READ_IMAGES = 8
+MEASURE = "dose_response"
 COLUMNS = (
     "recognizer",
     "attribute",
+    "measure",
+    "direction",
     "family",
     "level",
     "dose",
@@ -37,6 +40,8 @@ COLUMNS = (
     "estimate",
     "low",
     "high",
+    "p",
+    "q",
     "n_identities",
     "n_images",
     "achieved",
@@ -147,6 +152,8 @@ def _row(
     around = _interval(one.effects, people, settings.bootstrap, seed)
     return {
         "attribute": attribute.name,
+        "measure": MEASURE,
+        "direction": f"{dose:+g}",
         "family": attribute.family,
         "level": attribute.level,
         "dose": dose,
@@ -155,6 +162,9 @@ def _row(
         "estimate": around.estimate,
         "low": around.low,
         "high": around.high,
+        # As in the other long tables; a curve is not tested.
+        "p": math.nan,
+        "q": math.nan,
         "n_identities": len(np.unique(people.astype(str))),
         "n_images": len(people),
         "achieved": found.achieved,
@@ -198,8 +208,7 @@ def write_doses(
     recognizer: str,
     pipeline: Pipeline,
     schema: AttributeSchema,
-    known: Originals,
-    edited: Mapping[str, list[Edited]],
+    edited: tuple[Originals, Mapping[str, list[Edited]]],
     deviations: FloatArray,
     settings: SignificanceSection,
     seed: int,
@@ -210,7 +219,7 @@ def write_doses(
     Returns:
         The metrics.
     """
-    rows = dose_response(pipeline, schema, known, edited, deviations, settings, seed)
+    rows = dose_response(pipeline, schema, *edited, deviations, settings, seed)
     table = dose_table(recognizer, rows)
     write_table(table, paths[0])
     draw_doses(table, paths[1])

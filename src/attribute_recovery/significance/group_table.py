@@ -45,14 +45,14 @@ def group_table(recognizer: str, schema: AttributeSchema, rows: Sequence[Mapping
         schema: the attributes, which give family, kind and level.
         rows: see `groups.grouped_rates` and `intervened.Intervened.rows`.
     """
-    table = pd.DataFrame(list(rows))
+    table = pd.DataFrame(list(rows), columns=None if rows else ["attribute", "measure", "direction"])
     table["recognizer"], table["split"] = recognizer, "test"
     for name in ("family", "kind", "level"):
         table[name] = [getattr(schema[attribute], name) for attribute in table["attribute"]]
     table = table.reindex(columns=[*COLUMNS, *OWN_COLUMNS])
     for _, places in table.groupby("measure").groups.items():
         table.loc[places, "q"] = benjamini_hochberg(table.loc[places, "p"].astype(np.float64))
-    table["verdict"] = _verdicts(table)
+    table = with_verdicts(table)
     for name in (*OWN_COLUMNS, "p", "q", "p_identity", "p_image"):
         table[name] = table[name].fillna("").astype(str) if name in WORDS else table[name].astype(np.float64)
     twice = table.duplicated(list(KEYS))
@@ -61,8 +61,13 @@ def group_table(recognizer: str, schema: AttributeSchema, rows: Sequence[Mapping
     return table
 
 
+def with_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the column `verdict`: what the observed and the interventional difference say together,
+    in the row of the observed one."""
+    return table.assign(verdict=pd.Series(_verdicts(table), index=table.index, dtype=object))
+
+
 def _verdicts(table: pd.DataFrame) -> list[str]:
-    """What the observed and the interventional difference say together, in the row of the observed one."""
     given = {
         (row["attribute"], row["measure"].removesuffix("_interventional"), row["direction"]): row
         for row in table.to_dict("records")
