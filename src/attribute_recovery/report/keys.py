@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from attribute_recovery.report.group_keys import GROUP_KEYS
+
 STAGES = {
     "general": "About the file itself.",
     "dataset": "From dataset/report.json; how each attribute is distributed in each split stays there.",
@@ -268,34 +270,7 @@ _SIGNIFICANCE = (
         "decisions that flip, net of those that reconstruction alone flips: `genuine_lost`, "
         "`genuine_gained`, `impostor_gained` (the attribute made equal in both), `impostor_lost`",
     ),
-    (
-        "fmr_difference.<attribute>.<contrast>",
-        "rate",
-        "FMR of pairs of one group less that of another, or of pairs of two groups less those of one, at τ, "
-        "as observed; the table has matched ones beside",
-    ),
-    ("fmr_difference_q.<attribute>.<contrast>", "q", "controlled over all contrasts of all attributes"),
-    (
-        "fmr_difference_interventional.<attribute>.<contrast>",
-        "rate",
-        "the same where the groups were given by edits, both images of a pair decoded",
-    ),
-    ("fmr_difference_interventional_q.<attribute>.<contrast>", "q", "controlled likewise"),
-    ("fnmr_difference.<attribute>.<contrast>", "rate", "the same for FNMR of genuine pairs"),
-    ("fnmr_difference_q.<attribute>.<contrast>", "q", "controlled likewise"),
-    ("fnmr_difference_interventional.<attribute>.<contrast>", "rate", "where groups were given by edits"),
-    ("fnmr_difference_interventional_q.<attribute>.<contrast>", "q", "controlled likewise"),
-    ("groups_significant.<rate>", "list of names", "observed differences with q < 0.05"),
-    (
-        "groups_disagree.<rate>",
-        "list of names",
-        "contrasts of which observation and intervention do not say the same at q < 0.05",
-    ),
-    (
-        "dose_ratio.<attribute>",
-        "ratio",
-        "effect of ± 2 standard deviations over that of ± 1; about 4 where the embedding goes straight on",
-    ),
+    *GROUP_KEYS,
     ("achieved_dose.<attribute>", "ratio", "change that the heads read over the change asked for"),
     ("cross_talk.<attribute>", "sd", "how far the other attributes moved, mean, in population deviations"),
     ("reconstruction_distance", "1 − cosine", "mean between f(x) and f(G(E(x)))"),

@@ -30,7 +30,14 @@ from attribute_recovery.significance.contributions import contributions_table, j
 from attribute_recovery.significance.crosstalk import column_deviations
 from attribute_recovery.significance.decision import Decision, decision_effects
 from attribute_recovery.significance.dose_response import write_doses
-from attribute_recovery.significance.effect import Originals, Pipeline, choose_images, distances, originals
+from attribute_recovery.significance.effect import (
+    Edited,
+    Originals,
+    Pipeline,
+    choose_images,
+    distances,
+    originals,
+)
 from attribute_recovery.significance.figures import draw_edits, draw_significance
 from attribute_recovery.significance.flips import DIRECTIONS
 from attribute_recovery.significance.forecasts import Recovered, recovered_attributes, target_columns
@@ -176,25 +183,13 @@ def analyse(
     write_table(found, significance)
     write_table(_contributions(groups, decision, known), contributions)
     counts = {"n_identities": len(set(test.identities)), "n_images": len(test.identities), "split": "test"}
-    beside = write_groups(
-        recognizer,
-        (schema, KnownValues(test.values, {a.name: is_known(a, test.values[a.name]) for a in schema})),
-        (test.embeddings, test.identities),
-        (known, decision.edited),
-        tau,
-        settings,
-        seed,
-        (group_rates, group_curves, group_figure),
+    edited = (known, decision.edited)
+    beside = _by_group(
+        recognizer, schema, test, edited, tau, settings, seed, (group_rates, group_curves, group_figure)
     )
+    deviations = _deviations(schema, unchanged, fitted)
     beside |= write_doses(
-        recognizer,
-        models.pipeline,
-        schema,
-        (known, decision.edited),
-        _deviations(schema, unchanged, fitted),
-        settings,
-        seed,
-        (doses, dose_figure),
+        recognizer, models.pipeline, schema, edited, deviations, settings, seed, (doses, dose_figure)
     )
     values: dict[str, Any] = without_nan(
         as_metrics(found)
@@ -320,6 +315,22 @@ def _decision(
         seed=seed,
     )
     return known, decision
+
+
+def _by_group(
+    recognizer: str,
+    schema: AttributeSchema,
+    test: Split,
+    edited: tuple[Originals, Mapping[str, list[Edited]]],
+    tau: float,
+    settings: SignificanceSection,
+    seed: int,
+    paths: tuple[Path, Path, Path],
+) -> dict[str, Any]:
+    known = {a.name: is_known(a, test.values[a.name]) for a in schema}
+    images = (test.embeddings, test.identities)
+    values = KnownValues(test.values, known)
+    return write_groups(recognizer, (schema, values), images, edited, tau, settings, seed, paths)
 
 
 def _deviations(schema: AttributeSchema, unchanged: Mapping[str, str], fitted: Split) -> FloatArray:
