@@ -237,7 +237,11 @@ def draw_doses(table: pd.DataFrame, path: Path) -> None:
     names = [str(name) for name in table["attribute"].unique()]
     columns = min(5, max(1, len(names)))
     rows = max(1, math.ceil(len(names) / columns))
-    figure, axes = new_figure(2.2 * columns, 0.5 + 1.7 * rows, rows, columns)
+    height = 0.5 + 1.7 * rows
+    figure, axes = new_figure(2.2 * columns, height, rows, columns)
+    # Panels of one size need no layout to be sought, which takes as long as all of the drawing.
+    figure.set_layout_engine(None)
+    figure.subplots_adjust(0.05, 0.25 / height, 0.99, 1 - 0.65 / height, 0.25, 0.4)
     grid = np.asarray(axes, dtype=object).reshape(-1)
     highest = float(table[["estimate", "high"]].max().max()) if len(table) else 1.0
     for axis, name in zip(grid, names, strict=False):

@@ -20,7 +20,7 @@ from attribute_recovery.statistics.rates import claimable_fmr
 _STEPS = 1000
 POINTS = 60
 # Panels of the picture: the attributes whose rates differ most surely; the table has all.
-MOST_PANELS = 12
+MOST_PANELS = 8
 COLUMNS = ("recognizer", "attribute", "group", "threshold", "fmr", "fnmr", "n_identities", "claimable_fmr")
 _COLOURS = (ACCENT, SECOND, "#6a8d3a", "#7b5ea7", "#c39b2f")
 
@@ -101,7 +101,11 @@ def draw_groups(curves: pd.DataFrame, table: pd.DataFrame, tau: float, path: Pat
     names = [str(name) for name in surest.index if (curves["attribute"] == name).any()][:MOST_PANELS]
     columns = min(4, max(1, len(names)))
     rows = max(1, math.ceil(len(names) / columns))
-    figure, axes = new_figure(2.75 * columns, 0.5 + 2.3 * rows, rows, columns)
+    height = 0.5 + 2.3 * rows
+    figure, axes = new_figure(2.75 * columns, height, rows, columns)
+    # Panels of one size need no layout to be sought, which takes as long as all of the drawing.
+    figure.set_layout_engine(None)
+    figure.subplots_adjust(0.05, 0.25 / height, 0.99, 1 - 0.65 / height, 0.25, 0.3)
     grid = np.asarray(axes, dtype=object).reshape(-1)
     for axis, name in zip(grid, names, strict=False):
         _draw_panel(axis, curves[curves["attribute"] == name], name, tau)
