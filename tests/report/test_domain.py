@@ -4,7 +4,13 @@ from pathlib import Path
 from types import ModuleType
 
 from attribute_recovery.report.blocks import Absent, Picture, Table, Text
-from attribute_recovery.report.domain import data_section, declared_attributes, heads_section, stands_on
+from attribute_recovery.report.domain import (
+    data_section,
+    declared_attributes,
+    generator_section,
+    heads_section,
+    stands_on,
+)
 from attribute_recovery.report.results import Results
 
 
@@ -49,6 +55,20 @@ def test_the_table_of_attributes_stays_when_nothing_was_measured(experiment: Pat
     (experiment / "attributes/metrics.json").unlink()
     kinds = [type(block) for block in heads_section(Results(experiment)).blocks]
     assert Absent in kinds and Table in kinds and Picture not in kinds
+
+
+def test_an_encoder_by_way_of_the_recognizer_is_told(made: ModuleType, experiment: Path) -> None:
+    metrics = {"generator": {}, "recognizers": {}}
+
+    def first() -> str:
+        block = generator_section(Results(experiment), metrics).blocks[0]
+        assert isinstance(block, Text)
+        return block.text
+
+    assert "Neither the recognizer that is explained" in first()
+    made.write(experiment / "generator/card.json", {"network": {"encoder": {"crop_size": 112}}})
+    assert "the code of an image is the code of its embedding, w = T(f(x))" in first()
+    assert "Neither" not in first()
 
 
 def test_what_a_figure_stands_on() -> None:

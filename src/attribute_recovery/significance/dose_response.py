@@ -241,7 +241,7 @@ def draw_doses(table: pd.DataFrame, path: Path) -> None:
     figure, axes = new_figure(2.2 * columns, height, rows, columns)
     # Panels of one size need no layout to be sought, which takes as long as all of the drawing.
     figure.set_layout_engine(None)
-    figure.subplots_adjust(0.05, 0.25 / height, 0.99, 1 - 0.65 / height, 0.25, 0.4)
+    figure.subplots_adjust(0.05, 0.32 / height, 0.99, 1 - 0.65 / height, 0.25, 0.4)
     grid = np.asarray(axes, dtype=object).reshape(-1)
     highest = float(table[["estimate", "high"]].max().max()) if len(table) else 1.0
     for axis, name in zip(grid, names, strict=False):

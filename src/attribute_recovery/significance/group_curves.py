@@ -105,10 +105,12 @@ def draw_groups(curves: pd.DataFrame, table: pd.DataFrame, tau: float, path: Pat
     figure, axes = new_figure(2.75 * columns, height, rows, columns)
     # Panels of one size need no layout to be sought, which takes as long as all of the drawing.
     figure.set_layout_engine(None)
-    figure.subplots_adjust(0.05, 0.25 / height, 0.99, 1 - 0.65 / height, 0.25, 0.3)
+    figure.subplots_adjust(0.05, 0.32 / height, 0.99, 1 - 0.65 / height, 0.25, 0.3)
     grid = np.asarray(axes, dtype=object).reshape(-1)
+    drawn = curves[curves["attribute"].isin(names)]
     for axis, name in zip(grid, names, strict=False):
-        _draw_panel(axis, curves[curves["attribute"] == name], name, tau)
+        _draw_panel(axis, drawn[drawn["attribute"] == name], name, tau)
+        axis.set(xlim=(_decade(drawn["fmr"]), 1.0), ylim=(_decade(drawn["fnmr"]), 1.0))
     for axis in grid[len(names) :]:
         axis.set_axis_off()
     figure.suptitle(
@@ -116,6 +118,12 @@ def draw_groups(curves: pd.DataFrame, table: pd.DataFrame, tau: float, path: Pat
         fontsize=8,
     )
     save_figure(figure, path)
+
+
+def _decade(rates: "pd.Series[float]") -> float:
+    """The power of ten at or below the lowest rate above 0, between 1e-5 and 0.1."""
+    known = rates[rates > 0]
+    return float(10.0 ** np.clip(np.floor(np.log10(known.min())), -5, -1)) if len(known) else 0.1
 
 
 def _draw_panel(axis: Any, curves: pd.DataFrame, name: str, tau: float) -> None:
@@ -127,8 +135,8 @@ def _draw_panel(axis: Any, curves: pd.DataFrame, name: str, tau: float) -> None:
         solid = np.where(borne & (fnmr > 1e-7), fnmr, np.nan)
         axis.plot(fmr, solid, color=colour, linewidth=1.4, label=str(group).replace("_", " "))
         nearest = int(np.abs(curve["threshold"].to_numpy() - tau).argmin())
-        axis.plot(fmr[nearest], max(fnmr[nearest], 1e-4), "o", color=colour, markersize=3.5)
-    axis.set(xscale="log", yscale="log", xlim=(1e-5, 1.0), ylim=(1e-4, 1.0))
+        axis.plot(fmr[nearest], max(fnmr[nearest], 1e-5), "o", color=colour, markersize=3.5)
+    axis.set(xscale="log", yscale="log")
     axis.minorticks_off()
     axis.tick_params(labelsize=7)
     axis.set_title(name.replace("_", " "), fontsize=9, color=INK)
