@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribute_recovery.config import Compute, SignificanceSection
+from attribute_recovery.config import Compute
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.store import write_table
 from attribute_recovery.significance.analyse import analyse
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from attribute_recovery.config import SignificanceSection
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.attributes import write_schema
 from attribute_recovery.dataset.store import read_table, write_table
 from attribute_recovery.embeddings.rates import split_pairs, threshold_of

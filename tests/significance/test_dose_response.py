@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribute_recovery.config import SignificanceSection
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.significance.dose_response import (
     COLUMNS,
     DOSES,

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from attribute_recovery.config import Compute, SignificanceSection
+from attribute_recovery.config import Compute
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.attributes import AttributeSchema, KnownValues, read_schema
 from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from attribute_recovery.config import SignificanceSection
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.store import write_table
 from attribute_recovery.report.figures import ACCENT, INK, QUIET, new_figure, save_figure
