@@ -13,7 +13,7 @@ import pandas as pd
 
 from attribute_recovery.config import Compute
 from attribute_recovery.config_significance import SignificanceSection
-from attribute_recovery.dataset.attributes import AttributeSchema, KnownValues, read_schema
+from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
 from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (
     read_array,
@@ -31,14 +31,7 @@ from attribute_recovery.significance.contributions import contributions_table, j
 from attribute_recovery.significance.crosstalk import column_deviations
 from attribute_recovery.significance.decision import Decision, decision_effects
 from attribute_recovery.significance.dose_response import write_doses
-from attribute_recovery.significance.effect import (
-    Edited,
-    Originals,
-    Pipeline,
-    choose_images,
-    distances,
-    originals,
-)
+from attribute_recovery.significance.effect import Originals, Pipeline, choose_images, distances, originals
 from attribute_recovery.significance.figures import draw_edits, draw_significance
 from attribute_recovery.significance.flips import DIRECTIONS
 from attribute_recovery.significance.forecasts import Recovered, recovered_attributes, target_columns
@@ -185,9 +178,9 @@ def analyse(
     write_table(_contributions(groups, decision, known), contributions)
     counts = {"n_identities": len(set(test.identities)), "n_images": len(test.identities), "split": "test"}
     edited = (known, decision.edited)
-    beside = _by_group(
-        recognizer, schema, test, edited, tau, settings, seed, (group_rates, group_curves, group_figure)
-    )
+    images_of = (test.embeddings, test.identities)
+    paths = (group_rates, group_curves, group_figure)
+    beside = write_groups(recognizer, (schema, test.values), images_of, edited, tau, settings, seed, paths)
     deviations = _deviations(schema, unchanged, fitted)
     beside |= write_doses(
         recognizer, models.pipeline, schema, edited, deviations, settings, seed, (doses, dose_figure)
@@ -316,22 +309,6 @@ def _decision(
         seed=seed,
     )
     return known, decision
-
-
-def _by_group(
-    recognizer: str,
-    schema: AttributeSchema,
-    test: Split,
-    edited: tuple[Originals, Mapping[str, list[Edited]]],
-    tau: float,
-    settings: SignificanceSection,
-    seed: int,
-    paths: tuple[Path, Path, Path],
-) -> dict[str, Any]:
-    known = {a.name: is_known(a, test.values[a.name]) for a in schema}
-    images = (test.embeddings, test.identities)
-    values = KnownValues(test.values, known)
-    return write_groups(recognizer, (schema, values), images, edited, tau, settings, seed, paths)
 
 
 def _deviations(schema: AttributeSchema, unchanged: Mapping[str, str], fitted: Split) -> FloatArray:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.attributes import AttributeSchema, KnownValues
+from attribute_recovery.dataset.known import is_known
 from attribute_recovery.dataset.store import write_table
 from attribute_recovery.significance.effect import Edited, Originals
 from attribute_recovery.significance.group_curves import det_table, draw_groups
@@ -80,7 +81,7 @@ def account_by_group(
 
 def write_groups(
     recognizer: str,
-    attributes: tuple[AttributeSchema, KnownValues],
+    attributes: tuple[AttributeSchema, Mapping[str, npt.NDArray[np.generic]]],
     images: tuple[Floats, npt.NDArray[np.object_]],
     edited: tuple[Originals, Mapping[str, list[Edited]]],
     tau: float,
@@ -89,15 +90,18 @@ def write_groups(
     paths: tuple[Path, Path, Path],
 ) -> dict[str, Any]:
     """Write the table, the curves (Parquet) and their picture (PNG) to these paths; arguments as for
-    `account_by_group`.
+    `account_by_group`, but that what is not known is told by NaN and −1.
 
     Returns:
         The metrics.
     """
     print("significance: error rates by group", flush=True)
+    schema, values = attributes
+    known = {attribute.name: is_known(attribute, values[attribute.name]) for attribute in schema}
     found = account_by_group(
         recognizer,
-        *attributes,
+        schema,
+        KnownValues(dict(values), known),
         images,
         edited,
         tau,
