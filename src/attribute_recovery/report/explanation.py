@@ -6,6 +6,7 @@ from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Block, Cell, Drawing, Points, Section, Table, Text
 from attribute_recovery.report.curve import det_svg
 from attribute_recovery.report.domain import absent, face_picture, picture, stands_on
+from attribute_recovery.report.groups import group_blocks
 from attribute_recovery.report.labels import known_words, left_out_blocks
 from attribute_recovery.report.results import Results, Values, interval_of, lookup, real, whole
 from attribute_recovery.report.standard_pairs import protocol_blocks
@@ -21,6 +22,8 @@ def recognizer_sections(results: Results, metrics: Values, name: str, examples: 
         ("decoder", "What can be decoded from an embedding", lambda: _decoded(results, stages, name)),
         ("recovery", "What an embedding holds", lambda: _recovered(results, stages, name)),
         ("significance", "What each attribute weighs", lambda: weighed_blocks(results, stages, name)),
+        # Part of the stage significance, with a heading of its own.
+        ("groups", "How error rates differ between groups", lambda: group_blocks(results, name)),
         (
             "counterfactuals",
             "What would have to change",
@@ -30,7 +33,7 @@ def recognizer_sections(results: Results, metrics: Values, name: str, examples: 
     return [
         Section(f"{name}-{stage}", title, blocks(), 3)
         for stage, title, blocks in parts
-        if stage not in results.left_out
+        if (stage if stage != "groups" else "significance") not in results.left_out
     ]
 
 

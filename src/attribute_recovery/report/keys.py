@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attribute_recovery.report.keys_domain import BROUGHT_HEADS, DATASET, PROTOCOL
+from attribute_recovery.report.keys_significance import SIGNIFICANCE_KEYS
 
 STAGES = {
     "general": "About the file itself.",
@@ -226,39 +227,7 @@ _DECODER = (
     *_STANDS_ON,
 )
 
-_SIGNIFICANCE = (
-    ("retained_information.<attribute>", "nats", "how much of the attribute z holds, a lower bound"),
-    ("retained_information_p.<attribute>", "p", "against permuted labels"),
-    ("retained_information_q.<attribute>", "q", "controlled for false discoveries within the measure"),
-    ("identity_share.<attribute>", "share", "between / (between + within), from nats"),
-    ("identity_share_p.<attribute>", "p", "against permuted labels"),
-    ("identity_share_q.<attribute>", "q", "controlled for false discoveries within the measure"),
-    ("decision_effect.<attribute>", "1 − cosine", "how far the embedding moves when this attribute changes"),
-    ("decision_effect_p.<attribute>", "p", "against placebo edits of the same size"),
-    ("decision_effect_q.<attribute>", "q", "controlled for false discoveries within the measure"),
-    ("significant.<measure>", "list of names", "attributes with q < 0.05"),
-    (
-        "flips.<attribute>.<direction>",
-        "share",
-        "decisions that flip, net of those that reconstruction alone flips: `genuine_lost`, "
-        "`genuine_gained`, `impostor_gained` (the attribute made equal in both), `impostor_lost`",
-    ),
-    ("achieved_dose.<attribute>", "ratio", "change that the heads read over the change asked for"),
-    ("cross_talk.<attribute>", "sd", "how far the other attributes moved, mean, in population deviations"),
-    ("reconstruction_distance", "1 − cosine", "mean between f(x) and f(G(E(x)))"),
-    ("threshold", "cosine", "τ"),
-    ("edited_images", "images", "images whose attributes were changed"),
-    ("edited_identities", "people", "people whose attributes were changed"),
-    ("placebos", "number", "placebo edits behind each p-value of the decision effect"),
-    ("placebo_images", "images", "images that placebo edits were made on"),
-    (
-        "not_testable.<measure>.<attribute>",
-        "reason",
-        "why a measure cannot be had of an attribute; only where there is one",
-    ),
-    *_KNOWN,
-    *_STANDS_ON,
-)
+_SIGNIFICANCE = (*SIGNIFICANCE_KEYS, *_KNOWN, *_STANDS_ON)
 
 _COUNTERFACTUALS = (
     (

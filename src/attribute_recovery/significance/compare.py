@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attribute_recovery.config import SignificanceSection
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import read_parquet, read_table, write_json, write_table
 from attribute_recovery.embeddings.pairs import Pairs
