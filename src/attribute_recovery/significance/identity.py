@@ -12,6 +12,7 @@ identities' means where they are, so for an attribute of single images that is r
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ from attribute_recovery.significance.permuted import Permutations, schemes_of
 from attribute_recovery.significance.shares import (
     ContinuousStatistics,
     DiscreteStatistics,
+    Sums,
     nats,
     sums_by_identity,
 )
@@ -92,14 +94,8 @@ def identity_shares(
         ValueError: there are fewer than two people, or none has two images.
     """
     codes = permutations.codes
-    counts = np.bincount(codes)
     sums = [sums_by_identity(one, codes) for one in recovered]
-
-    def shares(rows: IntArray, people: IntArray) -> FloatArray:
-        drawn = np.bincount(codes[rows], minlength=len(counts)) / counts
-        return np.array([one.share(drawn) for one in sums])
-
-    intervals = clustered_intervals(shares, codes, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
+    intervals = share_intervals(sums, codes, n_boot=n_boot, seed=seed)
     result = []
     for one, interval, permuted in zip(recovered, intervals, icc_permuted, strict=True):
         between, within = _parts(one, codes)
@@ -118,6 +114,27 @@ def identity_shares(
             )
         )
     return result
+
+
+def share_intervals(sums: Sequence[Sums], codes: IntArray, *, n_boot: int, seed: int) -> tuple[Interval, ...]:
+    """The identity share of each attribute with its interval, people resampled once for all.
+
+    Args:
+        sums: by identity, see `shares.sums_by_identity`, one an attribute.
+        codes: identity of each image as a number from 0, (n,).
+        n_boot: replicates.
+        seed: of the draws.
+
+    Raises:
+        ValueError: there are fewer than two people.
+    """
+    counts = np.bincount(codes)
+
+    def shares(rows: IntArray, people: IntArray) -> FloatArray:
+        drawn = np.bincount(codes[rows], minlength=len(counts)) / counts
+        return np.array([one.share(drawn) for one in sums])
+
+    return clustered_intervals(shares, codes, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
 
 
 def _parts(recovered: Recovered, codes: IntArray) -> tuple[float, float]:
