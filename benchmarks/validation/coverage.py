@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from attribute_recovery.recovery.routes import gains
 from attribute_recovery.significance.shares import Sums, share_of, sums_by_identity
 from attribute_recovery.statistics.bootstrap import Interval, identity_weights
 from attribute_recovery.statistics.inputs import FloatArray, IntArray
@@ -115,13 +116,13 @@ def _faulty(rng: Rng, k: int, options: Options) -> dict[str, list[float]]:
     plain = top / bottom
     # A copy of a person against the original: all their images, each also against itself.
     images = np.bincount(codes, minlength=k).astype(np.float64)
-    own = _by_pair(pairs.a[~apart], pairs.b[~apart], (pairs.distance[~apart] <= FAR) * 1.0, k)
+    own = _by_pair(pairs.a[~apart], pairs.b[~apart], (pairs.distance[~apart] <= FAR).astype(np.float64), k)
     own_hits = np.diag(own) + images
     copies = weights * (weights - 1)
     with_copies = (top + copies @ own_hits) / (bottom + copies @ images**2)
     z, a = MIXED.draw(rng, codes)
     known = frozen(MIXED).recovered(z, a)
-    gain = measures.gains(known.forecast, known.truth, known.marginal)
+    gain = gains(known.forecast, known.truth, known.marginal)
     rows = rng.integers(len(gain), size=(options.n_boot, len(gain)))
     sums = np.bincount(codes, gain, minlength=k)
     return {
@@ -138,7 +139,7 @@ def _faulty(rng: Rng, k: int, options: Options) -> dict[str, list[float]]:
 def _by_pair(a: IntArray, b: IntArray, values: FloatArray, k: int) -> FloatArray:
     """Sums by pair of people, (k, k), each pair in both orders."""
     upper = np.bincount(a * k + b, weights=values, minlength=k * k).reshape(k, k)
-    return upper + upper.T
+    return np.asarray(upper + upper.T, dtype=np.float64)
 
 
 def _quantiles(estimate: float, replicates: FloatArray) -> list[float]:
@@ -213,6 +214,8 @@ def truths(found: Mapping[str, Found]) -> dict[str, float]:
     known["decision effect"] = MOVED.effect()
     known["difference of decision effects"] = MOVED.effect() - LESS_MOVED.effect()
     known |= {name: float(sums[0] / sums[1]) for name, sums in flips.items()}
+    # Rebuilt twice with the same kind of noise: flips either way are equally likely.
+    known |= dict.fromkeys((name for name in flips if name.endswith("no effect")), 0.0)
     for name, reach in (("TAR", FAR), ("TAR", measures.FARTHER), ("FMR", NEAR), ("FMR", FAR)):
         rate = DISTANCES.tar(reach) if name == "TAR" else DISTANCES.fmr(reach)
         known[f"{name} of {rate:.2g}"] = rate

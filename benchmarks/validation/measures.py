@@ -4,14 +4,13 @@ The read-outs are frozen: fitted once to other people, as the product's are, so 
 hold is what those read-outs would give over all people.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
-from attribute_recovery.recovery.routes import gains
+from attribute_recovery.recovery.routes import gains, gains_interval
 from attribute_recovery.significance.effect import Edited, Originals, distances, plan_edits
 from attribute_recovery.significance.flips import DIRECTIONS, PairChanges, decision_changes
 from attribute_recovery.significance.identity import share_intervals
@@ -19,7 +18,6 @@ from attribute_recovery.significance.shares import Sums, sums_by_identity
 from attribute_recovery.statistics.bootstrap import (
     Interval,
     identity_mean_interval,
-    identity_weights,
     pair_rate_interval,
     pair_ratio_interval,
 )
@@ -50,9 +48,6 @@ MOST_IN_PAIRS = 4
 COVERED = 1.6448536269514722
 TOGGLED = Attribute("toggled", "appearance", "binary", "mixed", "", categories=("off", "on"))
 
-# Estimate and both ends.
-Ends = tuple[float, float, float]
-
 
 @dataclass(frozen=True)
 class Options:
@@ -79,7 +74,9 @@ def readouts(rng: Rng, k: int, options: Options) -> dict[str, Interval | None]:
         known = frozen(of).recovered(z, a)
         gain[name] = gains(known.forecast, known.truth, known.marginal)
         sums[name] = sums_by_identity(known, codes)
-        found[f"retained information, {name}"] = _mean(gain[name], codes, options)
+        found[f"retained information, {name}"] = gains_interval(
+            gain[name], known.truth, known.marginal, codes, n_boot=options.n_boot, seed=options.seed
+        )
         if name == "mixed":
             inside = np.abs(a - frozen(of).readout(z)[:, 0]) <= COVERED * frozen(of).sd
             found["coverage of forecasts"] = _mean(inside.astype(np.float64), codes, options, (0.0, 1.0))
@@ -146,7 +143,7 @@ def flipped(rng: Rng, codes: IntArray) -> dict[str, PairChanges]:
     )
     toggled, repeated = y + noise[0], y + noise[1]
     toggled[:, 0] -= MOVED.dose * np.where(on, 1.0, -1.0)
-    found = {}
+    found: dict[str, PairChanges] = {}
     for ending, after, directions in (
         ("", toggled, DIRECTIONS),
         (", no effect", repeated, ("genuine_lost", "impostor_lost")),
@@ -185,7 +182,7 @@ def rates(rng: Rng, k: int, options: Options) -> dict[str, Interval | None]:
         sides = [(one.distance[chosen] <= FAR).astype(np.float64) for one in (first, second)]
         ones = np.ones(len(a))
         over = [ratio_over_pairs(side, ones, a, b, k) for side in sides]
-        found[f"difference of {name}"] = _difference(over, k, options, recentre=True)
+        found[f"difference of {name}"] = _difference(over, k, options, recentre=name == "FMR")
     a, b = first.a[first.genuine], first.b[first.genuine]
     base = first.distance[first.genuine] <= FAR
     attack = first.attacked[first.genuine] <= FAR

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, roots_genlaguerre, roots_hermitenorm
+from scipy.special import expit, ndtr, roots_genlaguerre, roots_hermitenorm
 from scipy.stats import chi2
 
 from attribute_recovery.dataset.attributes import Attribute
@@ -87,12 +87,9 @@ class Labelled:
 
     def attribute(self) -> Attribute:
         """Its declaration."""
-        categories = () if self.kind == "continuous" else ("off", "on")
-        unit = "sd" if self.kind == "continuous" else ""
-        kind = "continuous" if self.kind == "continuous" else "binary"
-        return Attribute(
-            self.name, "appearance", kind, "mixed", unit, range=(-9.0, 9.0), categories=categories
-        )
+        if self.kind == "continuous":
+            return Attribute(self.name, "appearance", "continuous", "mixed", "sd", range=(-9.0, 9.0))
+        return Attribute(self.name, "appearance", "binary", "mixed", "", categories=("off", "on"))
 
     def information(self) -> float:
         """I(a; z) in nats: of one image, noise of variance 1 in every dimension."""
@@ -104,7 +101,7 @@ class Labelled:
         """Identity share of a continuous attribute by the best read-out of an image, in closed form."""
         g = self.gain
         slope = g / (1 + g**2)
-        return _continuous_share(self, slope, 0.0, 0.0, 0.0)
+        return _continuous_share(self, slope, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -159,15 +156,13 @@ class Frozen:
         """The identity share of this read-out over all people, of a continuous attribute, in closed form."""
         w, b = self.readout.weights[:, 0], float(self.readout.intercept[0])
         off = float(w[1:] @ w[1:])
-        return _continuous_share(self.of, float(w[0]), off, b, 0.0)
+        return _continuous_share(self.of, float(w[0]), off, b)
 
     def coverage(self, reach: float) -> float:
         """How often mean ± reach · sd holds a continuous attribute."""
         w, b = self.readout.weights[:, 0], float(self.readout.intercept[0])
         spread = np.sqrt((1 - self.of.gain * w[0]) ** 2 + w @ w)
         ends = (np.array([-reach, reach]) * self.sd + b) / spread
-        from scipy.special import ndtr
-
         low, high = ndtr(ends)
         return float(high - low)
 
@@ -189,7 +184,7 @@ def freeze(of: Labelled, people: int, seed: int) -> Frozen:
     return Frozen(of, readout, 0.0, discrete_marginal(a, 2))
 
 
-def _continuous_share(of: Labelled, slope: float, off: float, offset: float, mean: float) -> float:
+def _continuous_share(of: Labelled, slope: float, off: float, offset: float) -> float:
     """Share for m = slope z₁ + (a part of variance `off` along other directions) + offset."""
     g, inverse = of.gain, mean_inverse_count()
     left = 1 - g * slope  # a − m = left · a − slope · noise − …
@@ -200,7 +195,7 @@ def _continuous_share(of: Labelled, slope: float, off: float, offset: float, mea
     person = error(of.between, NOISE_BETWEEN)
     image = error(1 - of.between, 1 - NOISE_BETWEEN)
     means = of.between + (1 - of.between) * inverse
-    between = gaussian_information(1 - ((offset - mean) ** 2 + person + image * inverse) / means)
+    between = gaussian_information(1 - (offset**2 + person + image * inverse) / means)
     within = gaussian_information(1 - image / (1 - of.between))
     parts = max(between, 0.0), max(within, 0.0)
     return parts[0] / sum(parts)
@@ -240,7 +235,7 @@ class Moved:
         """y of images of these people (n,), not yet of length 1, (n, d)."""
         k, n, d = int(codes[-1]) + 1, len(codes), self.dimensions
         person = np.sqrt(self.between) * rng.standard_normal((k, d))[codes]
-        return person + np.sqrt(1 - self.between) * rng.standard_normal((n, d))
+        return np.asarray(person + np.sqrt(1 - self.between) * rng.standard_normal((n, d)))
 
     def moved(self, y: FloatArray) -> FloatArray:
         """y edited along the first direction."""
@@ -260,7 +255,8 @@ class Moved:
 
 def unit(y: FloatArray) -> npt.NDArray[np.float32]:
     """Rows of length 1, (n, d)."""
-    return (y / np.linalg.norm(y, axis=1, keepdims=True)).astype(np.float32)
+    length: FloatArray = np.linalg.norm(y, axis=1, keepdims=True)
+    return np.asarray(y / length, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -284,7 +280,7 @@ class Distances:
         k, n = int(codes[-1]) + 1, len(codes)
         spread = rng.choice(self.spreads, size=k)[codes][:, None]
         person = rng.standard_normal((k, self.dimensions))[codes]
-        return person + spread * rng.standard_normal((n, self.dimensions))
+        return np.asarray(person + spread * rng.standard_normal((n, self.dimensions)))
 
     def tar(self, reach: float, extra: float = 0.0) -> float:
         """Share of genuine pairs nearer than `reach`; `extra` is a variance added to one side."""

@@ -35,6 +35,8 @@ from attribute_recovery.statistics.interval import (
 
 # Below this share of identity pairs that occur, a sparse product is faster than BLAS on the full matrix.
 _SPARSE_BELOW = 0.05
+# Ranges of figures that are means of decisions: rates, and net rates.
+DECISIONS = ((0.0, 1.0), (-1.0, 1.0))
 
 
 def pair_rate_interval(
@@ -51,8 +53,9 @@ def pair_rate_interval(
     """Interval of the mean of a value over pairs, such as the indicator score >= tau.
 
     Replicate: sum w_a w_b v / sum w_a w_b over impostor pairs, sum w_a v / sum w_a over genuine ones, where w
-    is one multinomial draw over the identities. A rate of exactly 0 or 1 (`clip` (0, 1)) has the interval of
-    as many independent trials as there are identities, or pairs of identities for impostors.
+    is one multinomial draw over the identities. Of decisions that are all alike (`clip` (0, 1), or (−1, 1)
+    for net ones), the interval is that of as many independent trials as there are identities, or pairs of
+    identities for impostors.
 
     Args:
         values: One value a pair, shape (n,).
@@ -77,7 +80,7 @@ def pair_rate_interval(
     _check_options(sides[2], n_boot, level, batch_size)
     draws = identity_weights(sides[2], n_boot, seed, batch_size)
     interval = _ratio_interval(checked, np.ones_like(checked), *sides, draws, level, clip)
-    return _of_all_or_none(interval, lambda: _pairs_of_identities(*sides), clip)
+    return _of_one_mind(interval, lambda: _pairs_of_identities(*sides), clip)
 
 
 def pair_ratio_interval(
@@ -179,7 +182,7 @@ def identity_mean_interval(
     interval = replicate_interval(
         float(checked.mean()), replicates, n, level, clip, effective=effective_identities(counts)
     )
-    return _of_all_or_none(interval, lambda: n, clip)
+    return _of_one_mind(interval, lambda: n, clip)
 
 
 def clustered_interval(
@@ -351,13 +354,11 @@ def _pairs_of_identities(a: IntArray, b: IntArray, n: int) -> int:
     return len(np.unique(np.minimum(a, b) * n + np.maximum(a, b)))
 
 
-def _of_all_or_none(
-    interval: Interval, trials: Callable[[], int], clip: tuple[float, float] | None
-) -> Interval:
-    """The interval of a rate that is exactly 0 or 1, from the number of independent trials."""
-    if clip != (0.0, 1.0) or not (interval.collapsed and interval.estimate in clip):
+def _of_one_mind(interval: Interval, trials: Callable[[], int], clip: tuple[float, float] | None) -> Interval:
+    """The interval of decisions that are all alike, from the number of independent trials."""
+    if clip not in DECISIONS or not interval.collapsed:
         return interval
-    low, high = unanimous_ends(interval.estimate, trials(), interval.level)
+    low, high = unanimous_ends(interval.estimate, trials(), interval.level, clip)
     return replace(interval, low=low, high=high)
 
 

@@ -16,7 +16,7 @@ from scipy.stats import t
 from attribute_recovery.statistics.inputs import FloatArray, finite_vector
 
 # The spread of fewer replicates than this share of those asked for would be that of the lucky draws only.
-_LEAST_DEFINED = 0.9
+LEAST_DEFINED = 0.9
 # A spread below this share of the estimate is rounding.
 _ROUNDING = 1e-12
 
@@ -81,11 +81,11 @@ def student_ends(
     level: float,
     bounds: tuple[float, float] | None = None,
 ) -> tuple[float, float]:
-    """Estimate ± t · error; inside a range, on the scale of the logit of the place in it.
+    """Estimate ± t · error; inside a range, on a scale on which the range has no ends.
 
     With bounds (l, h) and x = (estimate − l) / (h − l): logit x ± t · error / ((h − l) x (1 − x)), turned
-    back (Brown, Cai & DasGupta, Statist. Sci. 16, 2001; for clustered samples Dean & Pagano,
-    Surv. Stat. Methodol. 3, 2015). For small positive figures that is about the scale of the logarithm.
+    back (Brown, Cai & DasGupta, Statist. Sci. 16, 2001; for clustered samples Dean & Pagano, Surv. Stat.
+    Methodol. 3, 2015). With one bound only: the logarithm of the distance to it.
 
     Args:
         estimate: The figure.
@@ -93,7 +93,7 @@ def student_ends(
         effective: Identities that carry it, see `effective_identities`; t has one degree of freedom less, 1
             at least.
         level: Nominal coverage, 0 to 1.
-        bounds: Range of the figure; left out, it has none.
+        bounds: Range of the figure, an end infinite where there is none; left out, it has none.
 
     Returns:
         Lower and upper end, inside the bounds.
@@ -101,35 +101,84 @@ def student_ends(
     >>> [round(end, 3) for end in student_ends(0.9, 0.05, 10, 0.95, (0.0, 1.0))]
     [0.719, 0.969]
     """
-    reach = float(t.isf((1 - level) / 2, max(effective, 2.0) - 1)) * error
-    if bounds is None or reach == 0:
+    reach = student_reach(effective, level) * error
+    low, high = (-math.inf, math.inf) if bounds is None else bounds
+    below, above = estimate - low, high - estimate
+    if reach == 0 or (math.isinf(below + above) and math.isinf(min(below, above))):
         return estimate - reach, estimate + reach
-    low, high = bounds
-    place = (estimate - low) / (high - low)
-    if not 0 < place < 1:
+    if below <= 0 or above <= 0:
         return max(low, estimate - reach), min(high, estimate + reach)
-    centre = math.log(place / (1 - place))
-    arm = reach / ((high - low) * place * (1 - place))
-    ends = 0.5 * (1 + np.tanh(0.5 * np.array([centre - arm, centre + arm])))  # the logistic, without overflow
-    return low + (high - low) * float(ends[0]), low + (high - low) * float(ends[1])
+    # Steps that double on the scale of a logarithm reach far beyond floats for a figure close to its end.
+    if math.isinf(above):
+        return low + below * _exp(-reach / below), low + below * _exp(reach / below)
+    if math.isinf(below):
+        return high - above * _exp(reach / above), high - above * _exp(-reach / above)
+    centre, arm = math.log(below / above), reach * (high - low) / (below * above)
+    ends = (0.5 * (1 + math.tanh(0.5 * (centre + side))) for side in (-arm, arm))  # the logistic
+    first, last = (low + (high - low) * end for end in ends)
+    return first, last
 
 
-def unanimous_ends(rate: float, n: int, level: float) -> tuple[float, float]:
-    """Ends for a rate of exactly 0 or 1 in n independent trials (Clopper & Pearson, Biometrika 26, 1934).
+def student_reach(effective: float, level: float) -> float:
+    """Student's quantile, in standard errors, for that many effective identities."""
+    return float(t.isf((1 - level) / 2, max(effective, 2.0) - 1))
+
+
+def _exp(power: float) -> float:
+    return math.exp(min(power, 700.0))
+
+
+def unanimous_ends(value: float, n: int, level: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    """Ends for a mean of decisions that are all equal, in n independent trials.
+
+    Up to 1 − (1 − level)^(1/n) of the trials could be otherwise without any being seen: about 3 / n at 95 %
+    (rule of three, Hanley & Lippman-Hand, JAMA 1983).
 
     Args:
-        rate: 0 or 1.
+        value: Of every trial.
         n: Trials.
+        level: Nominal coverage, 0 to 1.
+        bounds: Smallest and largest value that a trial may have.
+
+    Returns:
+        Lower and upper end.
+
+    >>> [round(end, 3) for end in unanimous_ends(1.0, 100, 0.95, (0.0, 1.0))]
+    [0.97, 1.0]
+    """
+    unseen = 1 - (1 - level) ** (1 / n)
+    return value - unseen * (value - bounds[0]), value + unseen * (bounds[1] - value)
+
+
+def share_ends(
+    parts: tuple[float, float], replicates: FloatArray, effective: float, level: float
+) -> tuple[float, float]:
+    """Ends for the share a / (a + b) of two parts, negative ones counted as 0 (Fieller, JRSS B 16, 1954).
+
+    A share s is refused as too small where (1 − s) a − s b lies more than t errors above 0, and as too large
+    where it lies as far below: ends that hold where a or b may well be 0, and a share's own error means
+    little.
+
+    Args:
+        parts: a and b; a NaN one counts as 0.
+        replicates: Of both, (n_boot, 2).
+        effective: Identities that carry them.
         level: Nominal coverage, 0 to 1.
 
     Returns:
-        Lower and upper end, one of them the rate itself.
-
-    >>> [round(end, 3) for end in unanimous_ends(1.0, 10, 0.95)]
-    [0.692, 1.0]
+        Lower and upper end, 0 to 1, to within 0.001: both 0 where a is surely below 0 and b above, both 1 the
+        other way round.
     """
-    beyond = ((1 - level) / 2) ** (1 / n)
-    return (beyond, 1.0) if rate > 0.5 else (0.0, 1 - beyond)
+    centre, drawn = np.nan_to_num(np.asarray(parts)), np.nan_to_num(replicates)
+    k = max(effective, 2.0)
+    covariance = np.cov(drawn.T) * k / (k - 1)
+    share = np.linspace(0.0, 1.0, 1001)
+    contrast = np.stack([1 - share, -share], axis=1)  # (s, 2)
+    value = contrast @ centre
+    variance = np.einsum("si,ij,sj->s", contrast, covariance, contrast)
+    reach = student_reach(effective, level) * np.sqrt(np.maximum(variance, 0.0)) + _ROUNDING
+    small, large = np.flatnonzero(value <= reach), np.flatnonzero(value >= -reach)
+    return float(share[small[0]]) if len(small) else 1.0, float(share[large[-1]]) if len(large) else 0.0
 
 
 def pair_inflation(rows: FloatArray, cells: FloatArray, effective: float) -> float:
@@ -180,7 +229,7 @@ def replicate_interval(
             identities, as for a mean.
     """
     defined = replicates[np.isfinite(replicates)]
-    if not np.isfinite(estimate) or len(defined) < _LEAST_DEFINED * len(replicates):
+    if not np.isfinite(estimate) or len(defined) < LEAST_DEFINED * len(replicates):
         return Interval(estimate, np.nan, np.nan, n_identities, len(defined), level)
     k = max(effective, 2.0)
     error = float(defined.std() * np.sqrt(k / (k - 1) if inflation is None else inflation))

@@ -150,8 +150,8 @@ def paired_difference(
         n_flips: flips of signs behind the p-value.
         seed: of these.
         level: nominal coverage, 0 to 1.
-        recentre: whether the figures are over pairs, whose replicates count a pair's own part thrice, see
-            `interval.pair_inflation`.
+        recentre: whether the figures are over pairs of different people, whose replicates count a pair's own
+            part thrice, see `interval.pair_inflation`.
 
     Returns:
         The difference.
@@ -179,12 +179,14 @@ def paired_difference(
 
 def _pair_inflation(replicates: FloatArray, parts: FloatArray) -> float | None:
     """As `interval.pair_inflation`, where only replicates and parts are known: a pair's own part of the
-    variance counts three times in replicates and twice in the jackknife; None where it cannot be told."""
-    k, spread = len(parts), float(np.nanvar(replicates))
-    jackknife = float(parts.var()) / (k - 1)
+    variance counts three times in replicates and twice in the jackknife, whose Σ r_i² is larger by
+    k (k − 1) / (k − 2)²; None where it cannot be told."""
+    spread, jackknife = float(np.nanvar(replicates)), float(parts.var()) / (len(parts) - 1)
     if not math.isfinite(jackknife) or spread <= 0:
         return None
-    return max(2 * jackknife / spread - 1, 1 / 3) * k / (k - 1)
+    k = max(len(parts), 4)
+    lost = k * (k - 1) / ((k - 2) * (k - 3))
+    return max(2 * jackknife / spread * (k - 2) / (k - 3) - lost, 1 / 3)
 
 
 def sign_flip_p_value(parts: npt.ArrayLike, *, n_flips: int, seed: int) -> float:
