@@ -51,7 +51,7 @@ def run_row(
     """
     method = cast(Method, import_module(f"{HERE}.{row.module}"))
     chunks = method.plan(quick, seed)
-    code = code_of(f"{HERE}.{row.module}")
+    code, at = code_of(f"{HERE}.{row.module}"), commit()
     folder = scratch / ("quick" if quick else "full") / f"{row.name}-{seed}-{code[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     pending = {name: chunk for name, chunk in chunks.items() if not (folder / f"{name}.json").is_file()}
@@ -62,7 +62,7 @@ def run_row(
         "row": row.name,
         "quick": quick,
         "seed": seed,
-        "commit": commit(),
+        "commit": at,
         "code": code,
         "machine": machine(),
         "core_minutes": round(sum(part["seconds"] for part in found.values()) / 60, 1),
