@@ -147,7 +147,7 @@ def trust_section(
     points = [
         say.CONDITIONAL,
         "Intervals are 95 %, from resampling identities with all their images (both sides of a pair in one "
-        "draw); around the estimate, as rates at a threshold need.",
+        "draw): Student's t around the estimate, with the standard deviation of the resamples.",
         "All figures are measured on the split test, on people that nothing was trained on; τ was fixed on "
         "calibration. Pairs are drawn by seed, and none is dropped.",
     ]
