@@ -9,6 +9,7 @@ import pandas as pd
 
 from attribute_recovery.report.blocks import Cell, Table
 from attribute_recovery.report.goals import Judged
+from attribute_recovery.report.labels import known_words
 from attribute_recovery.report.privacy import Privacy
 from attribute_recovery.report.results import Values, interval_of, real
 from attribute_recovery.report.sentences import MISSING, cell, number, percent, share, words
@@ -55,13 +56,15 @@ def attributes_table(declared: Iterable[Mapping[str, Any]], heads: Values) -> Ta
         r2, accuracy = real(heads, f"r2.{name}"), real(heads, f"balanced_accuracy.{name}")
         kind = "r2" if r2 is not None else "balanced_accuracy"
         value = r2 if r2 is not None else accuracy
+        scale = "no labels" if real(heads, f"labelled.{name}") == 0 else _scale_words(value, r2)
+        read = Cell("—" if scale == "no labels" else cell(value, interval_of(heads, f"{kind}.{name}")), scale)
         rows.append(
             [
-                name_cell(name),
+                name_cell(name, known_words(heads, name)),
                 Cell(str(attribute.get("family", ""))),
                 Cell(f"{attribute.get('kind', '')}, {attribute.get('level', '')}"),
                 Cell(_range_words(attribute)),
-                Cell(cell(value, interval_of(heads, f"{kind}.{name}")), _scale_words(value, r2)),
+                read,
             ]
         )
     header = ["attribute", "family", "kind, level", "values", "read from real images"]
@@ -144,7 +147,7 @@ def spread_table(decoder: Values, recovery: Values) -> Table | None:
         inside = real(decoder, f"coverage_90.{name}")
         rows.append(
             [
-                name_cell(name),
+                name_cell(name, known_words(decoder, name)),
                 Cell(cell(inside, interval_of(decoder, f"coverage_90.{name}"))),
                 Cell(cell(real(decoder, f"crps_skill.{name}"), interval_of(decoder, f"crps_skill.{name}"))),
                 Cell(cell(real(recovery, f"probe.crps_skill.{name}"))),

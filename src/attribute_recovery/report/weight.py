@@ -4,8 +4,10 @@ import pandas as pd
 
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Points, Text
+from attribute_recovery.report.brought_heads import distributions
 from attribute_recovery.report.domain import absent, face_picture, picture
 from attribute_recovery.report.figures import decoded_name
+from attribute_recovery.report.labels import left_out_blocks
 from attribute_recovery.report.measures import (
     NEEDED,
     Measure,
@@ -59,6 +61,7 @@ def weighed_blocks(results: Results, stages: Values, name: str) -> list[Block]:
         "The three measures for every attribute, with 95 % intervals.",
         name,
     )
+    blocks += left_out_blocks(facts)
     if frame is None or not set(frame.columns) >= NEEDED:
         results.faults.setdefault(f"{name}/significance/significance.parquet", "lacks columns")
         blocks += absent(results, path.format("significance.parquet"), name)
@@ -69,7 +72,8 @@ def weighed_blocks(results: Results, stages: Values, name: str) -> list[Block]:
             Text(
                 "In all three tables: 95 % interval in brackets, from resampling people; below it p, and q, "
                 "which is p controlled for false discoveries within the measure (Benjamini and Hochberg). "
-                "Set in bold: q < 0.05. “Not testable” means that too few distinct permutations exist."
+                "Set in bold: q < 0.05. “Not testable” means that too few distinct permutations exist"
+                f"{', or what is said below the attribute' if lookup(facts, 'not_testable') else ''}."
             )
         )
     caption = "Edits: one attribute of an image changed in code space, the others held."
@@ -185,9 +189,8 @@ def _pictures(results: Results, name: str) -> list[Block]:
 
 def _scales_and_units(results: Results) -> tuple[dict[str, float], dict[str, str]]:
     """Standard deviations on the split test and units, of continuous attributes, by name."""
-    described = lookup(results.json("dataset/report.json"), "attributes")
     scales, units = {}, {}
-    for name, entry in (described if isinstance(described, dict) else {}).items():
+    for name, entry in distributions(results).items():
         sd = real(entry, "splits.test.sd")
         if sd:
             scales[str(name)] = sd
