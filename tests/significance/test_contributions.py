@@ -15,7 +15,7 @@ from attribute_recovery.significance.permuted import draw_permutations
 from attribute_recovery.significance.retained import retained_information
 from attribute_recovery.significance.shares import sums_by_identity
 from attribute_recovery.statistics.bootstrap import identity_mean_interval, pair_rate_interval
-from attribute_recovery.statistics.interval import effective_identities, student_reach
+from attribute_recovery.statistics.interval import effective_identities, student_ends, student_reach
 from attribute_recovery.statistics.paired import resample
 
 CODES = np.repeat(np.arange(20), np.arange(20) % 3 + 2)
@@ -95,8 +95,10 @@ def test_effects_and_flips_come_back_with_their_intervals(table: pd.DataFrame, d
         figure = figures["decision_effect", effect.attribute, effect.direction]
         again = resample(figure.value, len(figure.identities), n_boot=99, seed=3)
         assert again.estimate == pytest.approx(effect.interval.estimate)
-        ends = np.quantile(again.replicates, [0.025, 0.975])
-        assert ends == pytest.approx([effect.interval.low, effect.interval.high])
+        counts = np.unique(decided[1].identities[~np.isnan(effect.values)], return_counts=True)[1]
+        error = again.replicates.std() * np.sqrt(_lost(counts))
+        ends = student_ends(again.estimate, error, effective_identities(counts), 0.95, (0.0, 2.0))
+        assert ends == pytest.approx((effect.interval.low, effect.interval.high))
         assert (len(figure.identities), figure.n_images) == (effect.n_identities, effect.n_images)
         for name, changes in effect.flips.items():
             if effect.direction == "" and len(changes.net):
