@@ -16,7 +16,7 @@ def run(tmp_path: Path, name: str, said: list[str] | None = None, seed: int = 1)
         row_named(name),
         seed=seed,
         quick=True,
-        processes=2,
+        processes=1,
         results=tmp_path / "results",
         scratch=tmp_path / "scratch",
         say=(said if said is not None else []).append,
