@@ -248,7 +248,7 @@ _DECODER = (
     ("reconstruction_tar_ratio", "ratio", "as `type_2_tar_ratio`, for G(E(x)) in place of the sample"),
     ("reconstruction_cosine", "cosine", "as `sample_cosine`, for G(E(x)) in place of the sample"),
     ("threshold", "cosine", "τ"),
-    ("samples", "number", "samples drawn for each z"),
+    ("samples", "number", "samples drawn for each z; 1 where T is of one point, whose spread is null"),
     ("coverage_90.<attribute>", "share", "true values inside the samples' central 90 % interval"),
     (
         "crps_skill.<attribute>",
