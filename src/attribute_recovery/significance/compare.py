@@ -139,4 +139,4 @@ def _accepted(split: SplitPairs, pairs: Pairs, tau: float) -> Figure:
     value = ratio_over_pairs(
         pairs.scores >= tau, np.ones(len(pairs.scores)), pairs.identity_a, pairs.identity_b, len(people)
     )
-    return Figure(value, people, len(split.identities), True)
+    return Figure(value, people, len(split.identities), bool(np.any(pairs.identity_a != pairs.identity_b)))
