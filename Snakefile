@@ -35,6 +35,7 @@ include: "rules/decoder.smk"
 include: "rules/recovery.smk"
 include: "rules/significance.smk"
 include: "rules/counterfactuals.smk"
+include: "rules/folds.smk"
 include: "rules/report.smk"
 
 

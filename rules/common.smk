@@ -30,6 +30,8 @@ package_code = PackageCode()
 wildcard_constraints:
     experiment=re.escape(configuration.experiment),
     recognizer="|".join(re.escape(name) for name in configuration.recognizers),
+    # A folder below the experiment's, or nothing where there is no cross-fitting, see rules/folds.smk.
+    fold=r"/fold_\d+" if configuration.folds else "(?:)",
 
 
 def section(name: str) -> dict[str, object]:
@@ -91,6 +93,11 @@ def code_of(entry: str, *, data: list[str] | None = None) -> str:
     return package_code.digest(f"attribute_recovery.{entry}", data=data or [])
 
 
+def plain_path(pattern: object) -> str:
+    """A rule's path without the constraints that Snakemake puts into its wildcards."""
+    return re.sub(r"\{(\w+),[^}]*\}", r"{\1}", str(pattern))
+
+
 def memory(mebibytes: int) -> Callable[[Wildcards, int], int]:
     """Memory of a job; each new attempt gets as much again."""
 
@@ -122,18 +129,20 @@ def results_of_stages() -> list[str]:
 
     All are targets too: Snakemake looks for a missing file only where it is asked for.
     """
+    # In folds these have no results of their own to pool; what is pooled stands on them.
+    without_folds = [] if configuration.folds else ["attributes/manifest-attributes_editor"]
     domain = of_experiment(
         "dataset/manifest-dataset",
         "generator/manifest-generator_train",
         "generator/manifest-generator_codes",
         "attributes/manifest-attributes_heads",
-        "attributes/manifest-attributes_editor",
+        *without_folds,
     )
     recognizers = of_recognizers(
         "recognizer/manifest-recognizer",
         "embeddings/manifest-embeddings",
         "recognizer/manifest-rates",
-        "decoder/manifest-decoder_train",
+        *([] if configuration.folds else ["decoder/manifest-decoder_train"]),
         "decoder/manifest-decoder_samples",
         "recovery/manifest-recovery",
         "significance/manifest-significance",

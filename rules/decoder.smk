@@ -29,28 +29,28 @@ rule decoder_train:
     """Trains T, the distribution of codes given an embedding."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
-            "results/{experiment}/generator/manifest-generator_codes.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/generator/manifest-generator_train.json",
+            "results/{experiment}{fold}/generator/manifest-generator_codes.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        codes=ancient("results/{experiment}/generator/codes.bcolz"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
-        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}/generator/card.json"),
+        generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
         recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
     output:
-        weights="results/{experiment}/{recognizer}/decoder/transformer.safetensors",
-        card="results/{experiment}/{recognizer}/decoder/transformer.json",
-        manifest="results/{experiment}/{recognizer}/decoder/manifest-decoder_train.json",
+        weights="results/{experiment}{fold}/{recognizer}/decoder/transformer.safetensors",
+        card="results/{experiment}{fold}/{recognizer}/decoder/transformer.json",
+        manifest="results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_train.json",
     log:
-        "results/{experiment}/logs/{recognizer}/decoder_train.log",
+        "results/{experiment}/logs{fold}/{recognizer}/decoder_train.log",
     benchmark:
-        "results/{experiment}/benchmarks/{recognizer}/decoder_train.tsv"
+        "results/{experiment}/benchmarks{fold}/{recognizer}/decoder_train.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads
@@ -72,40 +72,40 @@ rule decoder_samples:
     """Draws codes for held-out embeddings, and attacks the recognizer with the images that they decode to."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
-            "results/{experiment}/generator/manifest-generator_codes.json",
-            "results/{experiment}/attributes/manifest-attributes_heads.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/generator/manifest-generator_train.json",
+            "results/{experiment}{fold}/generator/manifest-generator_codes.json",
+            "results/{experiment}{fold}/attributes/manifest-attributes_heads.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-rates.json",
-            "results/{experiment}/{recognizer}/decoder/manifest-decoder_train.json",
+            "results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_train.json",
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        codes=ancient("results/{experiment}/generator/codes.bcolz"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
         threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),
-        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}/generator/card.json"),
-        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
-        heads_card=ancient("results/{experiment}/attributes/heads.json"),
+        generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
+        heads_weights=ancient("results/{experiment}{fold}/attributes/heads.safetensors"),
+        heads_card=ancient("results/{experiment}{fold}/attributes/heads.json"),
         recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
-        transformer_weights=ancient("results/{experiment}/{recognizer}/decoder/transformer.safetensors"),
-        transformer_card=ancient("results/{experiment}/{recognizer}/decoder/transformer.json"),
+        transformer_weights=ancient("results/{experiment}{fold}/{recognizer}/decoder/transformer.safetensors"),
+        transformer_card=ancient("results/{experiment}{fold}/{recognizer}/decoder/transformer.json"),
     output:
-        samples=directory("results/{experiment}/{recognizer}/decoder/samples.bcolz"),
-        samples_read=directory("results/{experiment}/{recognizer}/decoder/samples_read.bcolz"),
-        samples_table="results/{experiment}/{recognizer}/decoder/samples.parquet",
-        metrics="results/{experiment}/{recognizer}/decoder/metrics.json",
-        figure="results/{experiment}/{recognizer}/decoder/samples.png",
-        figure_decoded="results/{experiment}/{recognizer}/decoder/samples-decoded.png",
-        manifest="results/{experiment}/{recognizer}/decoder/manifest-decoder_samples.json",
+        samples=directory("results/{experiment}{fold}/{recognizer}/decoder/samples.bcolz"),
+        samples_read=directory("results/{experiment}{fold}/{recognizer}/decoder/samples_read.bcolz"),
+        samples_table="results/{experiment}{fold}/{recognizer}/decoder/samples.parquet",
+        metrics="results/{experiment}{fold}/{recognizer}/decoder/metrics.json",
+        figure="results/{experiment}{fold}/{recognizer}/decoder/samples.png",
+        figure_decoded="results/{experiment}{fold}/{recognizer}/decoder/samples-decoded.png",
+        manifest="results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_samples.json",
     log:
-        "results/{experiment}/logs/{recognizer}/decoder_samples.log",
+        "results/{experiment}/logs{fold}/{recognizer}/decoder_samples.log",
     benchmark:
-        "results/{experiment}/benchmarks/{recognizer}/decoder_samples.tsv"
+        "results/{experiment}/benchmarks{fold}/{recognizer}/decoder_samples.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads

@@ -238,11 +238,15 @@ def _remove_broken_manifests(settings: "Config") -> list[str]:
 
 
 def _can_be_made(path: Path, settings: "Config") -> bool:
-    """Of results/EXPERIMENT/STAGE/manifest, or results/EXPERIMENT/RECOGNIZER/STAGE/manifest."""
-    if len(path.parts) == 4:
+    """Of results/EXPERIMENT/STAGE/manifest, or results/EXPERIMENT/RECOGNIZER/STAGE/manifest; where there are
+    folds, results/EXPERIMENT/fold_K/... too."""
+    below = path.parts[2:]
+    if below[0] in {f"fold_{number}" for number in range(1, settings.folds + 1)}:
+        below = below[1:]
+    if len(below) == 2:
         # A comparison that is left from more recognizers cannot be made of one.
-        return path.parts[2] != "significance" or len(settings.recognizers) > 1
-    return path.parts[2] in settings.recognizers
+        return below[0] != "significance" or len(settings.recognizers) > 1
+    return below[0] in settings.recognizers
 
 
 def _go_on_unless_interrupted(code: int) -> None:

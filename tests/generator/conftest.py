@@ -78,6 +78,7 @@ def training() -> GeneratorTraining:
         cycle_from=0.5,
         adversarial_weight=0.0,
         adversarial_from=0.5,
+        augmentation=0.0,
     )
 
 

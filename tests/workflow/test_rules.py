@@ -28,6 +28,7 @@ STAGES = (
     "recovery",
     "significance",
     "counterfactuals",
+    "folds",
     "report",
 )
 

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from attribute_recovery.config import Compute, ConfigError, DatasetConfig, World, WorldDataset
+from attribute_recovery.config import Compute, ConfigError, DatasetConfig
 from attribute_recovery.config_marginals import ClassMarginal, MarginalConfig, NormalMarginal, UniformMarginal
+from attribute_recovery.config_world import World, WorldDataset
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, write_schema
 from attribute_recovery.dataset.describe import describe_table
 from attribute_recovery.dataset.faces import check_faces, prepare_faces

@@ -114,6 +114,12 @@ def _data_sentence(report: Values) -> str:
             " They are made: three-dimensional heads rendered from attributes whose true values are "
             "therefore known."
         )
+    if folds := whole(report, "folds"):
+        text += (
+            f" They are cross-fitted in {folds} folds by identity: everything that explains was trained and "
+            "calibrated once a fold on other people, and each person is held out in one fold. Pictures show "
+            "the first fold."
+        )
     copies = whole(report, "duplicates.across_splits")
     if copies is not None:
         text += f" Images that occur in more than one split: {copies}."

@@ -56,7 +56,7 @@ def rate_sentences(facts: Values) -> list[str]:
         say.recognizer_rate(real(facts, tar), interval_of(facts, tar), real(facts, "used_fmr"), genuine),
         say.threshold(
             real(facts, "threshold", "threshold_on_calibration.value"),
-            "calibration",
+            str(lookup(facts, "threshold_split") or "calibration"),
             whole(source, "n_pairs"),
             real(source, "achieved_fmr"),
             kind=str(lookup(source, "kind") or "fmr"),

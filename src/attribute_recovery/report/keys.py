@@ -74,6 +74,7 @@ _STANDS_ON = (
     ("n_identities", "people", "people that the figures stand on"),
     ("n_images", "images", "images that the figures stand on"),
     ("split", "name", "split that the figures were measured on"),
+    ("folds", "number", "folds that the figures are means over; only where they are cross-fitted"),
 )
 
 
@@ -108,6 +109,7 @@ def _dataset() -> Iterator[MetricKey]:
             ),
             ("images", "images", "all images"),
             ("identities", "people", "all people"),
+            ("folds", "number", "folds of the cross-fitting; only where there is one"),
             ("splits.<split>.identities", "people", "people in a split"),
             ("splits.<split>.images", "images", "images in a split"),
             ("duplicates.images", "images", "images with the same pixels as an earlier one"),
@@ -174,6 +176,7 @@ _RECOGNIZER = (
     ),
     ("claimable_fmr", "rate", "3/n, n the distinct pairs of people that τ was fixed or counted on"),
     ("threshold_kind", "name", "`fmr`, `value` or `from`: what fixed τ"),
+    ("threshold_split", "name", "split whose impostor pairs τ was fixed or counted on"),
     ("score", "name", "`cosine` or `euclidean`, from the card"),
     ("gradients", "name", "`own`, `converted` or `none`: which way gradients of f were taken"),
     ("differentiable", "yes or no", "whether gradients of f could be taken"),
