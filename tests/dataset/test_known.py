@@ -40,11 +40,11 @@ def test_too_little_is_said_in_words() -> None:
     assert too_little(HAT, np.full(12, -1), PEOPLE, "test") == "no image of the split test has a value"
     one = np.where(PEOPLE == "b", hats, -1)
     assert too_little(HAT, one, PEOPLE, "train") == (
-        "known for 1 person of the split train only, at least 5 are needed"
+        "known for 1 person of the split train only, at least 3 are needed"
     )
-    four = np.where(np.isin(PEOPLE, list("abcd")), np.arange(12.0), np.nan)
-    assert too_little(AGE, four, PEOPLE, "train") == (
-        "known for 4 people of the split train only, at least 5 are needed"
+    two = np.where(np.isin(PEOPLE, list("ab")), np.arange(12.0), np.nan)
+    assert too_little(AGE, two, PEOPLE, "train") == (
+        "known for 2 people of the split train only, at least 3 are needed"
     )
     assert too_little(HAT, np.where(hats, 1, -1), PEOPLE, "test") == ("all 6 values of the split test are on")
     assert too_little(AGE, np.full(12, 30.5), PEOPLE, "test") == "all 12 values of the split test are 30.5"
@@ -104,6 +104,10 @@ def test_an_atom_is_refused_with_what_is_allowed() -> None:
     )
     with pytest.raises(ValueError, match=sentence):
         refuse_atoms(_table([*smooth, *[20.0] * 9]), schema)
+    with pytest.raises(ValueError, match="10 of 99 values of the split train are equal"):
+        # The fold that is held out, and the one to calibrate on, have other values.
+        others = _table([60 + i / 9 for i in range(20)], "test").assign(fold=[2, 3] * 10)
+        refuse_atoms(pd.concat([_table([*smooth, *[20.0] * 9], "test").assign(fold=1), others]), schema)
     # What is equal for all is told as such by others.
     refuse_atoms(_table([30.0] * 20), schema)
     refuse_atoms(_table([30.0, 30.0, 40.0], "test"), schema)

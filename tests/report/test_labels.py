@@ -62,7 +62,7 @@ def test_nothing_is_said_where_all_is_known(made: ModuleType, experiment: Path) 
 
 
 def test_what_was_left_out_is_told_with_its_reason_attributes_together() -> None:
-    one = "known for 1 person of the split train only, at least 5 are needed"
+    one = "known for 1 person of the split train only, at least 3 are needed"
     facts = {
         "not_recovered": {"hair_style": one, "beard": one},
         "not_measured": {"age": "no image of the split test has a value"},
@@ -75,11 +75,11 @@ def test_what_was_left_out_is_told_with_its_reason_attributes_together() -> None
     assert isinstance(block, Points)
     assert list(block.items) == [
         "Not recovered: hair style and beard, since they are known for 1 person of the split train only, at "
-        "least 5 are needed.",
+        "least 3 are needed.",
         "Not measured: age, since no image of the split test has a value.",
         "Not testable, retained information: age, since no image of the split test has a value.",
         "Not testable, retained information and decision effect: beard, since it is known for 1 person of "
-        "the split train only, at least 5 are needed.",
+        "the split train only, at least 3 are needed.",
     ]
 
 

@@ -91,7 +91,7 @@ def test_recovered_images_must_be_of_this_run(stage_files: dict[str, Path], tmp_
 
 
 UNKNOWN_TEST = "no image of the split test has a value"
-ONE_PERSON = "known for 1 person of the split train only, at least 5 are needed"
+ONE_PERSON = "known for 1 person of the split train only, at least 3 are needed"
 
 
 def _knocked_out(files: dict[str, Path], folder: Path) -> dict[str, Path]:

@@ -28,7 +28,7 @@ def test_each_measure_has_its_own_needs(schema: Any) -> None:
     editable = {"length": True, "yaw": True, "glasses": False, "hair": True}
     found = not_testable(schema, fitted, test, editable)
     nothing = "no image of the split test has a value"
-    person = "known for 1 person of the split train only, at least 5 are needed"
+    person = "known for 1 person of the split train only, at least 3 are needed"
     assert found["retained_information"] == {"length": nothing, "glasses": person}
     assert found["identity_share"] == {
         "length": nothing,
