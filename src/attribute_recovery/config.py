@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from attribute_recovery.config_attributes import AttributesSection, check_not_cross_fitted
+from attribute_recovery.config_authors import AuthorsDecoder, AuthorsGenerator, check_authors
 from attribute_recovery.config_faces import (
     CelebaDataset,
     FoldersDataset,
@@ -23,6 +25,7 @@ from attribute_recovery.config_faces import (
     TableDataset,
 )
 from attribute_recovery.config_files import ConfigError, read_overlaid, sentence
+from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator
 from attribute_recovery.config_marginals import (
     Name,
     Positive,
@@ -33,6 +36,9 @@ from attribute_recovery.config_marginals import (
 )
 from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
 from attribute_recovery.config_world import WorldDataset
+
+# Stages that are about attributes; a run in which nothing reads any goes without them.
+STAGES_OF_ATTRIBUTES = ("attributes", "recovery", "significance", "counterfactuals")
 
 __all__ = ["Config", "ConfigError", "load_config", "parse_config", "read_overlaid"]
 
@@ -105,7 +111,7 @@ class GeneratorTraining(Section):
 
 
 class GeneratorSection(Section):
-    """G and E."""
+    """G and E of our own, shipped or trained."""
 
     source: Literal["shipped", "train"] = Field(
         description="shipped: the default world's, made by config/world-generator.yaml; train: a new one"
@@ -114,30 +120,9 @@ class GeneratorSection(Section):
     training: GeneratorTraining = Field(description="used by source: train")
 
 
-class Heads(Section):
-    """Attribute heads: one convolutional trunk and a read-out for each attribute."""
-
-    channels: tuple[Positive, ...] = Field(
-        min_length=1, description="of the trunk's stages, from half the image's side down"
-    )
-    steps: Positive = Field(description="optimiser steps")
-    batch_size: Positive = Field(description="images a step")
-    learning_rate: PositiveReal = Field(description="at its highest")
-
-
-class Editor(Section):
-    """Changing one attribute in code space, the others held."""
-
-    hidden: Positive = Field(description="width of the network that reads attributes from codes")
-    steps: Positive = Field(description="optimiser steps of that network")
-    iterations: Positive = Field(description="Gauss-Newton steps of one edit")
-
-
-class AttributesSection(Section):
-    """Reading attributes from images, and changing them."""
-
-    heads: Heads = Field(description="p(a given x)")
-    editor: Editor = Field(description="changes one attribute of a code")
+GeneratorConfig = Annotated[
+    GeneratorSection | FileGenerator | AuthorsGenerator | EigenfacesGenerator, Field(discriminator="source")
+]
 
 
 class EmbeddingsSection(Section):
@@ -161,6 +146,7 @@ class IdentityLesson(Section):
 class DecoderSection(Section):
     """T: the conditional distribution of codes given an embedding, by flow matching."""
 
+    source: Literal["train"] = Field(description="train it on codes and embeddings of the images")
     hidden: Positive = Field(description="width of its residual blocks")
     blocks: Positive = Field(description="number of its residual blocks")
     steps: Positive = Field(description="optimiser steps")
@@ -179,6 +165,9 @@ class DecoderSection(Section):
     samples: Annotated[int, Field(ge=19)] = Field(
         description="codes drawn for each embedding where the spread counts"
     )
+
+
+DecoderConfig = Annotated[DecoderSection | AuthorsDecoder, Field(discriminator="source")]
 
 
 class RecoverySection(Section):
@@ -256,18 +245,33 @@ class Config(Section):
     )
     compute: Compute = Field(description="threads, device, precision")
     dataset: DatasetConfig = Field(description="images, identities, attributes")
-    generator: GeneratorSection = Field(description="G and E")
+    generator: GeneratorConfig = Field(description="G and E")
     attributes: AttributesSection = Field(description="heads and editor")
     recognizers: dict[Name, RecognizerConfig] = Field(
         min_length=1, description="the recognizers to explain, by name"
     )
     embeddings: EmbeddingsSection = Field(description="storage of embeddings")
-    decoder: DecoderSection = Field(description="T")
+    decoder: DecoderConfig = Field(description="T")
     recovery: RecoverySection = Field(description="recovered attributes and probe")
     significance: SignificanceSection = Field(description="what each attribute weighs")
     counterfactuals: CounterfactualsSection = Field(description="what would have to change")
     report: ReportSection = Field(description="the page")
     tracking: Tracking = Field(description="MLflow")
+
+    @property
+    def reads_attributes(self) -> bool:
+        """Whether attributes can be read from images: by heads that are brought, or trained on labels."""
+        return isinstance(self.dataset, WorldDataset) or bool(self.dataset.attributes) or self.brings_heads
+
+    @property
+    def brings_heads(self) -> bool:
+        """Whether attribute heads are brought, so that images need no labels."""
+        return self.attributes.heads.source != "train"
+
+    @property
+    def left_out_stages(self) -> list[str]:
+        """The stages, in order, that no run of this configuration has, since no attributes can be read."""
+        return [] if self.reads_attributes else list(STAGES_OF_ATTRIBUTES)
 
     @property
     def folds(self) -> int:
@@ -295,9 +299,19 @@ class Config(Section):
     def _the_shipped_generator_is_of_the_world(self) -> Self:
         if self.dataset.source != "world" and self.generator.source == "shipped":
             raise ValueError(
-                "generator.source: found 'shipped', which knows the default world only; allowed is 'train' "
-                f"where dataset.source is {self.dataset.source!r}"
+                "generator.source: found 'shipped', which knows the default world only; allowed is 'train', "
+                f"'eigenfaces', 'file' or 'authors' where dataset.source is {self.dataset.source!r}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _brought_heads_are_not_cross_fitted(self) -> Self:
+        check_not_cross_fitted(self.attributes.heads, self.folds)
+        return self
+
+    @model_validator(mode="after")
+    def _the_authors_models_go_together(self) -> Self:
+        check_authors(self.generator, self.decoder, self.recognizers)
         return self
 
     @model_validator(mode="after")
@@ -313,6 +327,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _generator_makes_images_of_that_size(self) -> Self:
+        if not isinstance(self.generator, GeneratorSection):
+            return self
         size, network = self.dataset.image_size, self.generator.network
         stages = size.bit_length() - 3  # 2^(stages + 2) = size
         for name in ("decoder_channels", "decoder_blocks", "encoder_channels", "encoder_blocks"):

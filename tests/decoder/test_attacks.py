@@ -145,6 +145,18 @@ def test_readings_do_not_depend_on_the_batch_size(schema: AttributeSchema) -> No
     assert not np.allclose(readings(STUB_DECODER, StubEstimator(schema), codes, 5), whole)
 
 
+def test_of_a_single_sample_the_mean_is_read_and_there_is_no_spread(schema: AttributeSchema) -> None:
+    codes = np.random.default_rng(0).standard_normal((6, 1, 3)).astype(np.float32)
+    first, second = (readings(STUB_DECODER, StubEstimator(schema), codes, seed) for seed in (1, 2))
+    assert np.array_equal(first, second)
+    np.testing.assert_array_equal(first[:, :, 0], codes[:, :, 0])
+    people = np.array(["a", "b"] * 3, object)
+    values = spread(schema, first, {}, {}, people, 20, 1)
+    names = [attribute.name for attribute in schema.continuous]
+    assert values["coverage_90"] == values["crps_skill"] == dict.fromkeys(names)
+    assert values["coverage_90_interval"] == {name: [None, None] for name in names}
+
+
 def gaussian_case(schema: AttributeSchema, width: float, n: int = 3000):  # type: ignore[no-untyped-def]
     """Truth N(m, 1) with m ~ N(0, 2²); samples N(m, width²), in the columns of `readings`."""
     rng = np.random.default_rng(2)
@@ -262,6 +274,20 @@ def test_the_entrys_rates_are_those_of_its_files(attacked, tiny_run, models) -> 
     assert values["reconstruction_cosine"] == pytest.approx(float((own * real).sum(1).mean()), abs=1e-6)
     assert (values["n_images"], values["n_identities"], values["split"]) == (20, 5, "test")
     assert set(values["coverage_90"]) == {"yaw", "smile"}
+
+
+def test_without_heads_the_attacks_are_the_same_and_nothing_is_read(
+    attacked, settings: DecoderSection, compute: Compute, tmp_path
+) -> None:
+    values, paths = attacked
+    own = {name: tmp_path / paths[name].name for name in ("samples", "samples_table", "metrics")}
+    own |= {name: tmp_path / paths[name].name for name in ("figure", "figure_decoded")}
+    heads = ("heads_weights", "heads_card", "samples_read")
+    given = {name: path for name, path in paths.items() if name not in heads}
+    found = sample_and_attack(settings, 2, 30, compute, **(given | own))
+    spread_alone = {"coverage_90", "coverage_90_interval", "crps_skill"}
+    assert found == {name: value for name, value in values.items() if name not in spread_alone}
+    assert (read_array(own["samples"]) == read_array(paths["samples"])).all()
 
 
 def test_t_of_another_recognizer_is_refused(

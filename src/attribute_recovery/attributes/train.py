@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from attribute_recovery.attributes.calibration import calibrate
 from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork, load_heads, split_readout
-from attribute_recovery.config import Compute, Heads
+from attribute_recovery.config import Compute
+from attribute_recovery.config_attributes import Heads
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
 from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, moments, partly_known
 from attribute_recovery.dataset.store import read_images, read_table, rows_of
@@ -172,6 +173,12 @@ def train_heads(
     """
     device = prepare_torch(compute)
     schema, rows = read_schema(attributes), read_table(table)
+    if not len(schema):
+        raise ValueError(
+            f"{attributes}: found no attribute, since every declared one has a single value or none at all "
+            "(dataset/report.json names them); allowed are labels that differ, or dataset.attributes: {} for "
+            "a run without any"
+        )
     generator = load_generator(generator_weights, generator_card, device, inference_dtype(compute))
     fitted = rows_of(rows, "train")
     values = schema.known_from_table(rows.iloc[fitted]).values

@@ -100,7 +100,8 @@ def routes(
 
     Args:
         attribute: the attribute.
-        read: what the heads read in decoded samples, (n, s, 1) or (n, s, classes).
+        read: what the heads read in decoded samples, (n, s, 1) or (n, s, classes); s is 1 where T is of one
+            point, and the forecast then a normal without samples.
         readings: what the probes read, of the same n images.
         truth: true values or class numbers (n,); those outside `held` are not looked at.
         held: marks the images of the split `calibration` on which the attribute is known, (n,); where there
@@ -126,8 +127,12 @@ def routes(
 
 def _raw_decoder(attribute: Attribute, read: FloatArray, marginal: Marginal) -> Forecast:
     if isinstance(marginal, DiscreteMarginal):
+        if read.shape[1] == 1:  # the heads' own probabilities of the one image that z has
+            return DiscreteForecast(np.asarray(read[:, 0], dtype=np.float64))
         return DiscreteForecast(smoothed_mean(read, marginal.probabilities))
     samples = np.asarray(read[:, :, 0], dtype=np.float64)
+    if samples.shape[1] == 1:  # says nothing of its spread, which is then the same for all images
+        return ContinuousForecast(samples[:, 0], np.full(len(samples), marginal.sd))
     return ContinuousForecast(*moments(samples), samples)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Picture, Points, Section, Table, Text
+from attribute_recovery.report.brought_heads import are_brought, heads_sentences, schema_path
 from attribute_recovery.report.figures import decoded_name
 from attribute_recovery.report.labels import labels_table, left_out_blocks
 from attribute_recovery.report.results import (
@@ -69,7 +70,7 @@ def stands_on(facts: Values, *, pairs: str = "", images: bool = True) -> str:
 
 def declared_attributes(results: Results) -> list[Mapping[str, Any]]:
     """The entries of attributes.json, a list or a mapping that holds one under `attributes`."""
-    found = results.document("dataset/attributes.json")
+    found = results.document(schema_path(results))
     entries = found.get("attributes") if isinstance(found, dict) else found
     if isinstance(entries, dict):
         entries = [{"name": name, **entry} for name, entry in entries.items() if isinstance(entry, dict)]
@@ -147,11 +148,7 @@ def generator_section(results: Results, metrics: Values) -> Section:
     facts = metrics["generator"]
     card = results.json("generator/card.json")
     blocks: list[Block] = [
-        Text(
-            "A generator G turns a code into an image, an encoder E an image into its code. Neither the "
-            "recognizer that is explained nor its scores had a part in their training. Whatever they lose of "
-            "a face is lost to all that follows."
-        ),
+        Text(_generator_sentence(lookup(card, "network.encoder") is not None)),
         *absent(results, "generator/card.json"),
         *absent(results, "generator/metrics.json"),
     ]
@@ -170,6 +167,21 @@ def generator_section(results: Results, metrics: Values) -> Section:
         decoded="Reconstructions G(E(x)) of held-out people; of the first image of each, unselected.",
     )
     return Section("generator", "The generator", [*blocks, *shown])
+
+
+def _generator_sentence(by_embedding: bool) -> str:
+    """What G and E are; `by_embedding`: E goes by way of the recognizer, as in the reference."""
+    begin = "A generator G turns a code into an image, an encoder E an image into its code. "
+    end = " Whatever they lose of a face is lost to all that follows."
+    if by_embedding:
+        return (
+            f"{begin}G has no encoder of its own: the code of an image is the code of its embedding, "
+            "w = T(f(x)), so it holds what the recognizer keeps of a face and nothing else, and "
+            f"reconstructions are what is decoded from embeddings.{end}"
+        )
+    return (
+        f"{begin}Neither the recognizer that is explained nor its scores had a part in their training.{end}"
+    )
 
 
 def _first_decoder(metrics: Values) -> Values:
@@ -196,9 +208,12 @@ def heads_section(results: Results) -> Section:
     declared = declared_attributes(results)
     blocks: list[Block] = [
         *absent(results, "attributes/metrics.json"),
-        *absent(results, "dataset/attributes.json"),
+        *absent(results, schema_path(results)),
     ]
-    if facts:
+    brought = are_brought(facts)
+    if brought:
+        blocks.append(Points(heads_sentences(facts)))
+    if facts and (whole(facts, "n_images") or not brought):
         r2, accuracy = real(facts, "median_r2"), real(facts, "median_balanced_accuracy")
         blocks += [Text(say.heads(r2, accuracy, stands_on(facts))), *left_out_blocks(facts)]
     table: list[Table] = [attributes_table(declared, facts)] if declared else []

@@ -1,5 +1,7 @@
 """Sections of the page about one recognizer: its rates, what is decoded, recovered, weighed and changed."""
 
+from collections.abc import Callable
+
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Block, Cell, Drawing, Points, Section, Table, Text
 from attribute_recovery.report.curve import det_svg
@@ -11,23 +13,23 @@ from attribute_recovery.report.weight import changed_blocks, weighed_blocks
 
 
 def recognizer_sections(results: Results, metrics: Values, name: str, examples: int) -> list[Section]:
-    """Everything about one recognizer, in the order of the pipeline."""
+    """Everything about one recognizer, in the order of the pipeline; not of stages that were left out."""
     stages: Values = metrics["recognizers"][name]
-    return [
-        Section(f"{name}-recognizer", "How well it recognizes", _rates(results, stages, name), 3),
-        Section(
-            f"{name}-decoder", "What can be decoded from an embedding", _decoded(results, stages, name), 3
-        ),
-        Section(f"{name}-recovery", "What an embedding holds", _recovered(results, stages, name), 3),
-        Section(
-            f"{name}-significance", "What each attribute weighs", weighed_blocks(results, stages, name), 3
-        ),
-        Section(
-            f"{name}-counterfactuals",
+    parts: list[tuple[str, str, Callable[[], list[Block]]]] = [
+        ("recognizer", "How well it recognizes", lambda: _rates(results, stages, name)),
+        ("decoder", "What can be decoded from an embedding", lambda: _decoded(results, stages, name)),
+        ("recovery", "What an embedding holds", lambda: _recovered(results, stages, name)),
+        ("significance", "What each attribute weighs", lambda: weighed_blocks(results, stages, name)),
+        (
+            "counterfactuals",
             "What would have to change",
-            changed_blocks(results, stages, name, examples),
-            3,
+            lambda: changed_blocks(results, stages, name, examples),
         ),
+    ]
+    return [
+        Section(f"{name}-{stage}", title, blocks(), 3)
+        for stage, title, blocks in parts
+        if stage not in results.left_out
     ]
 
 
@@ -134,14 +136,25 @@ def attack_sentence(facts: Values) -> str:
     )
 
 
+def _decoder_sentence(samples: int | None) -> str:
+    """What is decoded: samples of a distribution, or one image for each embedding."""
+    many = "A recognizer drops pose, light and expression, so many images share one embedding z. The decoder "
+    if samples == 1:
+        return (
+            f"{many}gives one image for each z, as the method's authors do it (one sample, always the same): "
+            "what z leaves open is not seen in it. One sample has no spread, so coverage and CRPS skill of "
+            "samples are not defined and not given."
+        )
+    return (
+        f"{many}samples images from p(x given z): what the samples of one z share is what z says, what they "
+        "differ in it leaves open."
+    )
+
+
 def _decoded(results: Results, stages: Values, name: str) -> list[Block]:
     facts = stages["decoder"]
     blocks: list[Block] = [
-        Text(
-            "A recognizer drops pose, light and expression, so many images share one embedding z. The "
-            "decoder samples images from p(x given z): what the samples of one z share is what z says, what "
-            "they differ in it leaves open."
-        ),
+        Text(_decoder_sentence(whole(facts, "samples"))),
         *absent(results, "<recognizer>/decoder/metrics.json", name),
     ]
     if real(facts, "type_1_tar") is not None:
@@ -153,7 +166,10 @@ def _decoded(results: Results, stages: Values, name: str) -> list[Block]:
             f"{say.number(real(facts, 'reconstruction_cosine'))} for reconstructions.",
         ]
         blocks.append(Points(points))
-    shown = "its reconstruction G(E(x)), and samples decoded from f(x) alone. No sample was selected."
+    several = whole(facts, "samples") != 1
+    decoded = "samples" if several else "the one image that is"
+    shown = f"its reconstruction G(E(x)), and {decoded} decoded from f(x) alone."
+    shown += " No sample was selected." if several else ""
     blocks += face_picture(
         results,
         "<recognizer>/decoder/samples.png",
