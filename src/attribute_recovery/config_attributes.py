@@ -19,6 +19,10 @@ class Heads(Section):
     steps: Positive = Field(description="optimiser steps")
     batch_size: Positive = Field(description="images a step")
     learning_rate: PositiveReal = Field(description="at its highest")
+    augmentation: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        description="how far training images are mirrored, moved and lit anew, 0 for not at all: for few "
+        "images, without attributes that a mirror would change"
+    )
 
 
 class OnnxHeads(Section):

@@ -23,7 +23,7 @@ from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.generator.train import to_tensor
 from attribute_recovery.recognizer.train import renew_statistics
 from attribute_recovery.statistics.quality import balanced_accuracy, r_squared
-from attribute_recovery.training.augmentation import Augmentation, augmented
+from attribute_recovery.training.augmentation import Augmentation, augmented, for_few_images
 from attribute_recovery.training.device import frozen, inference_dtype, prepare_torch
 from attribute_recovery.training.loop import LoopSettings, train
 from attribute_recovery.training.weights import save_weights, write_card
@@ -127,6 +127,7 @@ def fit_heads(
     """
     targets = {name: torch.from_numpy(np.asarray(column)) for name, column in truth.items()}
     partial = partly_known(schema, truth)
+    changes = for_few_images(settings.augmentation, AUGMENTATION)
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
         device = next(module.parameters()).device
@@ -135,7 +136,7 @@ def fit_heads(
         seen = np.where(
             (rng.random(len(rows)) < DECODED_SHARE)[:, None, None, None], decoded[rows], real[rows]
         )
-        pixels = torch.from_numpy(augmented(seen, AUGMENTATION, rng)).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(augmented(seen, changes, rng)).permute(0, 3, 1, 2)
         image = pixels.to(device, memory_format=torch.channels_last)
         parts = split_readout(schema, module(image))
         wanted = {name: column[rows].to(device) for name, column in targets.items()}

@@ -14,12 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from attribute_recovery.training.augmentation import Augmentation, augmented
+from attribute_recovery.training.augmentation import augmented, for_few_images
 from attribute_recovery.training.device import chunks
 
 ARCHITECTURE = "eigenfaces"
-# Changes of the copies at `augmentation: 1`.
-STRONGEST = Augmentation(contrast=0.5, brightness=0.3, warp=0.2)
 # Values held at once, 2 GiB of float32: more copies of more images than that are not taken.
 MOST_VALUES = 2**29
 ITERATIONS = 4
@@ -113,14 +111,7 @@ def fit_eigenfaces(images: Images, code_size: int, copies: int, augmentation: fl
 
 def _copies(images: Images, count: int, strength: float, seed: int) -> Iterator[Tensor]:
     """Flat images (n, 3 · size²) float32 in [-1, 1], changed anew each time."""
-    settings = Augmentation()
-    if strength > 0:
-        settings = Augmentation(
-            mirror=0.5,
-            contrast=strength * STRONGEST.contrast,
-            brightness=strength * STRONGEST.brightness,
-            warp=strength * STRONGEST.warp,
-        )
+    settings = for_few_images(strength)
     for number in range(count):
         rng = np.random.default_rng([seed, 6, number])
         for part in chunks(len(images), 512):
