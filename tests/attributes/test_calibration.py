@@ -71,3 +71,30 @@ def test_every_attribute_gets_its_own_number(schema: AttributeSchema) -> None:
     found = calibrate(schema, parts, truth)
     assert list(found) == ["brightness", "glasses", "colour"]
     assert [found[name] for name in found] == pytest.approx([3.0, 2.0, 0.5], rel=0.08)
+
+
+def test_images_without_a_value_do_not_count_and_excluded_attributes_stay(schema: AttributeSchema) -> None:
+    random = torch.Generator().manual_seed(1)
+    parts = {
+        "brightness": torch.randn(200, 2, generator=random),
+        "colour": torch.randn(200, 3, generator=random),
+    }
+    parts["glasses"] = torch.randn(200, 2, generator=random)
+    truth = {
+        "brightness": np.random.default_rng(0).standard_normal(200).astype(np.float32),
+        "glasses": np.arange(200) % 2,
+        "colour": np.arange(200) % 3,
+    }
+    known = np.arange(200) % 4 != 0
+    expected = calibrate(
+        schema,
+        {name: part[torch.from_numpy(known)] for name, part in parts.items()},
+        {name: column[known] for name, column in truth.items()},
+    )
+    missing = {
+        "brightness": np.where(known, truth["brightness"], np.float32(np.nan)),
+        "glasses": np.where(known, truth["glasses"], -1),
+        "colour": truth["colour"],
+    }
+    found = calibrate(schema, parts, missing, {"colour"})
+    assert found == {**expected, "colour": 1.0}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ from attribute_recovery.attributes.principal import PrincipalSpace
 from attribute_recovery.attributes.train import train_heads
 from attribute_recovery.config_attributes import Editor, Heads
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
-from attribute_recovery.dataset.store import read_images, write_array
+from attribute_recovery.dataset.store import read_images, write_array, write_table
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.training.loop import LoopSettings
 from attribute_recovery.training.weights import write_card
@@ -337,3 +338,29 @@ def test_files_that_do_not_fit_are_refused(trained: Any) -> None:
     weights.write_bytes(b"")
     with pytest.raises(ValueError, match="editor.safetensors: cannot be read as safetensors"):
         load_editor(weights, path, CPU)
+
+
+def test_missing_labels_are_read_and_do_not_enter_means_and_ranges(
+    trained: Any, experiment: Any, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pd.read_parquet(experiment.table)
+    gone = np.random.default_rng(2).random(160) < 0.4
+    table["attribute.brightness"] = table["attribute.brightness"].mask(gone)
+    table["attribute.glasses"] = table["attribute.glasses"].mask(table["identity"] != "train-0001")
+    write_table(table, experiment.table)
+    seen: list[Any] = []
+    fit = edit_module.fit_editor
+    monkeypatch.setattr(edit_module, "fit_editor", lambda *a, **b: (seen.append(a[2]), fit(*a, **b)))
+    _, folder = trained("editor")
+    editor = load_editor(folder / "editor.safetensors", folder / "editor.json", CPU)
+    fitted = world[1]["brightness"][:80][~gone[:80]].astype(np.float64)
+    assert editor.low["brightness"] == pytest.approx(np.quantile(fitted, 0.01))
+    assert float(editor.means[0]) == pytest.approx(fitted.mean(), rel=1e-5)
+    assert float(editor.scales[0]) == pytest.approx(fitted.std(), rel=1e-5)
+    assert [attribute.editable for attribute in editor.schema] == [True, False, True]
+    encoded = seen[0][:80]
+    assert np.isfinite(encoded).all()
+    known = ~gone[:80]
+    assert encoded[known, 0] == pytest.approx((fitted - fitted.mean()) / fitted.std(), abs=1e-4)
+    assert 0 < encoded[10, 1] < 1  # a probability that heads read
+    assert set(encoded[4:8, 1]) <= {0.0, 1.0}  # the one person whose glasses are known

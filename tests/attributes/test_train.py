@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 import torch
 
@@ -28,6 +29,7 @@ from attribute_recovery.attributes.train import (
 )
 from attribute_recovery.config_attributes import Heads
 from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.dataset.store import write_table
 from attribute_recovery.generator.train import to_tensor
 from attribute_recovery.training.loop import LoopSettings
 
@@ -184,6 +186,38 @@ def test_images_are_shifted_and_disturbed_but_never_mirrored(
     assert 0.3 < float((rough > 1e-3).float().mean()) < 0.8  # noise in its share
 
 
+def test_losses_of_missing_labels_are_those_of_the_others(schema: AttributeSchema) -> None:
+    readout = torch.randn(6, 7, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    truth = {
+        "brightness": torch.tensor([1.0, torch.nan, 0.5, torch.nan, 0.0, 1.0]),
+        "glasses": torch.tensor([1, -1, -1, 1, 1, -1]),
+        "colour": torch.tensor([0, 2, 1, 1, 0, 2]),
+    }
+    found = heads_loss(schema, split_readout(schema, readout), truth, ["brightness", "glasses"])
+    bright, glasses = [0, 2, 4, 5], [0, 3, 4]
+    some = {name: column[bright].clamp_min(0) for name, column in truth.items()}
+    expected = heads_loss(schema, split_readout(schema, readout[bright]), some)
+    assert float(found["squared"].detach()) == pytest.approx(float(expected["squared"].detach()), rel=1e-5)
+    assert float(found["spread"].detach()) == pytest.approx(float(expected["spread"].detach()), rel=1e-5)
+    classes = torch.nn.functional.cross_entropy(readout[glasses, 2:4], truth["glasses"][glasses])
+    colours = torch.nn.functional.cross_entropy(readout[:, 4:], truth["colour"])
+    assert float(found["classes"].detach()) == pytest.approx(
+        float((classes + colours).detach()) / 2, rel=1e-5
+    )
+    torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
+    assert readout.grad is not None and bool(readout.grad.isfinite().all())
+    assert not readout.grad[[1, 3], :2].any() and not readout.grad[[1, 2, 5], 2:4].any()
+    assert bool(readout.grad[0].all())
+
+
+def test_a_batch_without_any_label_has_no_loss(schema: AttributeSchema) -> None:
+    readout = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
+    nothing = {"brightness": torch.full((4,), torch.nan), "glasses": torch.full((4,), -1)}
+    nothing["colour"] = nothing["glasses"]
+    found = heads_loss(schema, split_readout(schema, readout), nothing, schema.names)
+    assert [float(term) for term in found.values()] == [0, 0, 0]
+
+
 def test_measures_of_known_estimates(schema: AttributeSchema, monkeypatch: pytest.MonkeyPatch) -> None:
     brightness = np.array([0.0, 1.0, 2.0, 4.0], np.float32)
     truth = {
@@ -274,3 +308,59 @@ def test_an_interrupted_rule_ends_with_the_same_bytes(
     assert outputs(tmp_path / "once") == outputs(tmp_path / "again")
     run(experiment, tmp_path / "other", steps=10, seed=2)
     assert outputs(tmp_path / "once")["heads.safetensors"] != outputs(tmp_path / "other")["heads.safetensors"]
+
+
+def knock_out(experiment: Any, unknown: dict[str, npt.NDArray[np.bool_]]) -> None:
+    """Take labels out of the images table."""
+    table = pd.read_parquet(experiment.table)
+    for name, rows in unknown.items():
+        table[f"attribute.{name}"] = table[f"attribute.{name}"].mask(rows)
+    write_table(table, experiment.table)
+
+
+def test_attributes_are_learned_calibrated_and_measured_where_they_are_known(
+    tmp_path: Path, experiment: Any, world: tuple[Images, Values]
+) -> None:
+    images, values = world
+    rng, rows = np.random.default_rng(4), np.arange(160)
+    gone = rng.random(160) < 0.3
+    knock_out(experiment, {"brightness": gone, "glasses": (rows >= 80) & (rows < 120)})
+    folder = tmp_path / "heads"
+    found = run(experiment, folder)
+    estimator = load_heads(folder / "heads.safetensors", folder / "heads.json", CPU, torch.float32)
+    fitted = values["brightness"][:80][~gone[:80]].astype(np.float64)
+    assert estimator.means["brightness"] == pytest.approx(fitted.mean())
+    assert estimator.scales["brightness"] == pytest.approx(fitted.std())
+    held = np.flatnonzero(~gone[80:120]) + 80
+    read = estimator.estimate(to_tensor(images[held]))
+    errors = (values["brightness"][held] - read.mean["brightness"]) / read.sd["brightness"]
+    assert float((errors**2).mean()) == pytest.approx(1, rel=0.02)
+    assert estimator.calibration["glasses"] == 1.0 != estimator.calibration["colour"]
+    assert found["not_calibrated"] == {"glasses": "no image of the split calibration has a value"}
+    test = np.flatnonzero(~gone[120:]) + 120
+    measured = measure_heads(estimator, images[test], {name: c[test] for name, c in values.items()})
+    assert found["r2"]["brightness"] == pytest.approx(measured["r2"]["brightness"])
+    assert found["known_images"] == {"brightness": len(test)}
+    assert found["n_images"] == 40 and "not_learned" not in found and "not_measured" not in found
+
+
+def test_attributes_of_which_too_little_is_known_are_named(tmp_path: Path, experiment: Any) -> None:
+    table = pd.read_parquet(experiment.table)
+    one_person = (table["identity"] != "train-0003").to_numpy()
+    test = (table["split"] == "test").to_numpy()
+    knock_out(experiment, {"brightness": one_person, "colour": test})
+    found = run(experiment, tmp_path / "heads", steps=3)
+    assert set(found["not_learned"]) == {"brightness"}
+    assert found["not_measured"] == {
+        "brightness": "no image of the split test has a value",
+        "colour": "no image of the split test has a value",
+    }
+    assert found["r2"] == {} and set(found["balanced_accuracy"]) == {"glasses"}
+    assert "median_r2" not in found
+    everything = np.ones(len(table), dtype=bool)
+    knock_out(experiment, dict.fromkeys(("brightness", "glasses", "colour"), everything))
+    sentence = (
+        "^attributes: found none that heads can learn .brightness: no image of the split train has a val"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        run(experiment, tmp_path / "none", steps=3)

@@ -64,3 +64,11 @@ def test_values_are_told_in_units_and_by_name(world) -> None:
     told = {attribute.name: told_value(world.schema, attribute, row) for attribute in world.schema}
     assert told == {"jaw": 0.123, "nose": 0.0, "brow": 0.0, "glasses": "on", "hair": "curly", "age": 0.0}
     assert told_value(world.schema, world.schema["glasses"], world.encoded(glasses=0.2)) == "off"
+
+
+def test_an_attribute_without_values_keeps_its_range(world) -> None:
+    columns = {f"attribute.{name}": np.full(3, np.nan) for name in ("jaw", "nose", "age", "brow")}
+    columns |= {"attribute.glasses": ["on"] * 3, "attribute.hair": ["long"] * 3}
+    editor = world.StubEditor()
+    found = within_quantiles(editor, pd.DataFrame(columns), (0.05, 0.8))
+    assert found.low == editor.low and found.high == editor.high

@@ -142,3 +142,10 @@ def test_the_file_comes_back(tmp_path: Path) -> None:
     (tmp_path / "attributes.json").write_text(json.dumps(entries))
     with pytest.raises(ValueError, match=r"attributes\.json: entry 'hair': .*colour"):
         read_schema(tmp_path / "attributes.json")
+
+
+def test_no_attributes_make_a_matrix_without_columns() -> None:
+    nothing = AttributeSchema(())
+    assert nothing.encode({}, count=3).shape == (3, 0)
+    assert nothing.encode({}).dtype == np.float32
+    assert nothing.decode(nothing.encode({}, count=3)) == {}

@@ -31,14 +31,19 @@ def table(age: list[float | None], hat: list[str | None]) -> pd.DataFrame:
 
 def test_missing_values_are_counted_and_left_out() -> None:
     found = describe_table(table([30, None, 40, 60], ["on", "off", None, "on"]), SCHEMA)
+    one = {"images": 1, "identities": 1}
     assert found["images"] == 4 and found["identities"] == 3
     assert found["attributes"]["age"]["splits"] == {
-        "train": {"mean": 30.0, "sd": 0.0, "low": 30.0, "high": 30.0, "missing": 1},
+        "train": {"mean": 30.0, "sd": 0.0, "low": 30.0, "high": 30.0, "missing": 1, "known": one},
         "test": {"mean": 50.0, "sd": 10.0, "low": 40.0, "high": 60.0},
     }
     assert found["attributes"]["hat"]["splits"] == {
         "train": {"counts": {"off": 1, "on": 1}},
-        "test": {"counts": {"off": 0, "on": 1}, "missing": 1},
+        "test": {
+            "counts": {"off": 0, "on": 1},
+            "missing": 1,
+            "known": one | {"identities_by_class": {"off": 0, "on": 1}},
+        },
     }
     assert found["duplicates"] == {"images": 1, "across_splits": 1, "examples": ["a/2", "b/1"]}
     assert found["warnings"] == [
@@ -52,7 +57,10 @@ def test_missing_values_are_counted_and_left_out() -> None:
 
 def test_a_split_without_any_value_says_so() -> None:
     found = describe_table(table([30, 31, None, None], ["on", "off", "on", "off"]), SCHEMA)
-    assert found["attributes"]["age"]["splits"]["test"] == {"missing": 2}
+    assert found["attributes"]["age"]["splits"]["test"] == {
+        "missing": 2,
+        "known": {"images": 0, "identities": 0},
+    }
     assert "split test: no image with a value of age" in found["warnings"]
 
 

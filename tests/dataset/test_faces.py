@@ -377,3 +377,19 @@ def test_the_orl_photographs(tmp_path: Path) -> None:
     assert report["alignment"]["spread"] > report["alignment"]["aligned_spread"]
     images = read_images(tmp_path / "out" / "images.bcolz")
     assert (images[..., 0] == images[..., 2]).all()
+
+
+def test_a_continuous_label_with_an_atom_stops_here_and_leaves_nothing(
+    settings_of: Settings, face_folder: Folder, tmp_path: Path
+) -> None:
+    root = face_folder(PEOPLE)
+    rows = [{"path": f"{name}/{i}.png", "identity": name} for name in PEOPLE for i in (0, 1)]
+    age = {"kind": "continuous", "level": "image", "family": "label", "unit": "years", "range": [0, 99]}
+    ages = [30 if number < 12 else number for number in range(16)]
+    pd.DataFrame(rows).assign(age=ages).to_csv(tmp_path / "faces.csv", index=False)
+    settings = settings_of("table", tmp_path / "faces.csv", root=str(root), attributes={"age": age})
+    with pytest.raises(
+        ValueError, match=r"^dataset: attribute 'age': \d+ of \d+ values of the split train are"
+    ):
+        prepared(settings, tmp_path / "out")
+    assert not any((tmp_path / "out").iterdir())

@@ -124,3 +124,28 @@ def test_declared_columns_are_taken_at_the_rows_asked(settings_of: Settings) -> 
         listing, settings_of("folders", Path("x"), attributes={"y": AGE}), np.array([2, 0])
     )
     assert found.to_dict("list") == {"y": ["6", "4"]}
+
+
+def test_what_can_not_be_learned_calibrated_or_measured_is_said_beforehand() -> None:
+    people = [f"{split}-{i}" for split in ("train", "calibration", "test") for i in range(6)]
+    hats = pd.Series(["on", "off"] * 9, dtype=object)
+    hats[pd.Series(people).str.startswith("calibration")] = None
+    hats[[12, 13, 14, 15]] = None
+    table = pd.DataFrame({"identity": people, "split": [name.split("-")[0] for name in people]})
+    schema = AttributeSchema(
+        (Attribute("hat", "label", "binary", "image", "class", categories=("off", "on")),)
+    )
+    assert labels.learning_warnings(table.assign(**{"attribute.hat": hats}), schema) == [
+        "hat: no image of the split calibration has a value: what is read of it is not calibrated",
+        "hat: known for 2 people of the split test only, at least 3 are needed: nothing is measured of it",
+    ]
+    # The first six people have labels, the next six none, of the last six two.
+    folds = table.assign(**{"attribute.hat": hats}, split="test", fold=np.repeat([1, 2, 3], 6))
+    found = labels.learning_warnings(folds, schema)
+    assert len(found) == 6 and all(sentence.endswith(" (in 1 of 3 folds)") for sentence in found)
+    nothing, two = "no image of the split", "known for 2 people of the split"
+    for split in ("train", "calibration", "test"):
+        for reason in (nothing, two):
+            assert sum(sentence.startswith(f"hat: {reason} {split} ") for sentence in found) == 1
+    known = table.assign(**{"attribute.hat": ["on", "off"] * 9})
+    assert labels.learning_warnings(known, schema) == []

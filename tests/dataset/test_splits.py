@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,3 +115,14 @@ def test_few_people_are_told_what_they_can_bear() -> None:
     (sentence,) = splits.few_identities(40, folds=True)
     assert "all are used to fix the threshold" in sentence
     assert splits.few_identities(100) == []
+
+
+def test_a_table_in_folds_is_split_once_for_each() -> None:
+    table = pd.DataFrame({"identity": list("abc"), "split": "test", "fold": [1, 2, 3]})
+    assert [found["split"].tolist() for found in splits.as_split(table)] == [
+        ["test", "calibration", "train"],
+        ["train", "test", "calibration"],
+        ["calibration", "train", "test"],
+    ]
+    plain = table.drop(columns="fold")
+    assert splits.as_split(plain)[0] is plain

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,3 +75,27 @@ def test_what_is_no_object_of_figures_is_refused(tmp_path: Path) -> None:
         read_figures(path)
     path.write_text(json.dumps({"a": 1}))
     assert read_figures(path) == {"a": 1}
+
+
+def test_reasons_are_told_with_the_folds_that_have_them() -> None:
+    folds: list[dict[str, Any]] = [
+        {
+            "n_images": 8,
+            "not_measured": {"hat": "none", "age": "few"},
+            "not_testable": {"effect": {"hat": "no"}},
+        },
+        {"n_images": 8, "not_measured": {"hat": "none"}},
+        {"n_images": 8, "not_measured": {"hat": "none"}, "not_testable": {"effect": {"hat": "no"}}},
+    ]
+    found = pooled_figures(folds, [1, 1, 1])
+    assert found["not_measured"] == {"hat": "none", "age": "few (in 1 of 3 folds)"}
+    assert found["not_testable"] == {"effect": {"hat": "no (in 2 of 3 folds)"}}
+
+
+def test_known_images_are_all_images_of_a_fold_that_says_nothing_else() -> None:
+    folds: list[dict[str, Any]] = [
+        {"n_images": 80, "n_identities": 8, "known_images": {"hat": 50}, "known_identities": {"hat": 5}},
+        {"n_images": 90, "n_identities": 9},
+    ]
+    found = pooled_figures(folds, [8, 9])
+    assert found["known_images"] == {"hat": 140} and found["known_identities"] == {"hat": 14}

@@ -73,3 +73,14 @@ def test_attributes_that_one_fold_lacks_are_kept() -> None:
 def test_tables_of_other_columns_are_refused() -> None:
     with pytest.raises(ValueError, match="folds: found the columns"):
         pooled_table([fold([0.1], [0.5]), fold([0.1], [0.5]).drop(columns="nats")], [1, 1])
+
+
+def test_a_fold_without_labels_takes_no_part_unless_all_are() -> None:
+    parts = [fold([np.nan, np.nan], [np.nan, np.nan]), fold([0.3, np.nan], [0.02, np.nan])]
+    parts[0] = parts[0].assign(n_images=3, method="not testable: no image of the split test has a value")
+    parts[1].loc[1, "method"] = "not testable: all 80 values of the split test are on"
+    table = pooled_table(parts, [1, 1])
+    assert table["method"].tolist()[0] == "decoder"
+    assert table.loc[0, "estimate"] == pytest.approx(0.3) and table["n_images"].tolist() == [80, 83]
+    assert table.loc[1, "method"].startswith("not testable: no image of the split test has a value; not")
+    assert np.isnan(table.loc[1, "estimate"])

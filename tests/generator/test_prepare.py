@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -319,3 +320,15 @@ def test_the_weights_that_are_shipped_make_the_world_as_it_is() -> None:
     assert found["l1"] < 0.056
     assert all(0.67 < ratio < 1.5 for ratio in found["band_power_ratio"])
     assert 0.7 < found["sharpness_ratio"] < 1.25
+
+
+def test_labels_may_be_missing(tmp_path: Path, dataset: Path, section: GeneratorSection) -> None:
+    table = pd.read_parquet(dataset / "images.parquet")
+    names = [name for name in table if name.startswith("attribute.")]
+    for number, name in enumerate(names):
+        table[name] = table[name].mask(np.arange(len(table)) % (2 + number) == 0)
+    write_table(table, dataset / "images.parquet")
+    found = prepare(section, dataset, tmp_path / "generator")
+    assert np.isfinite(found["final_losses"]["attributes"])
+    card = json.loads((tmp_path / "generator" / "card.json").read_text())
+    assert [f"attribute.{name}" for name in card["attributes"]] == names

@@ -1,5 +1,7 @@
 """Gains over the marginal, against closed forms and numerical integrals."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from attribute_recovery.recovery.forecast import (
     continuous_marginal,
     discrete_gain,
     discrete_marginal,
+    marginals,
     tilt,
 )
 
@@ -102,3 +105,17 @@ def test_a_value_that_a_person_keeps_is_no_atom() -> None:
 def test_a_deviation_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="sd holds"):
         tilt([0.0], [0.0], continuous_marginal("a", np.arange(10.0)))
+
+
+def test_marginals_are_of_what_is_known(linear_world: Any) -> None:
+    train = linear_world.of("train")
+    known = np.arange(len(train.identities)) % 3 > 0
+    values = {name: np.array(column) for name, column in train.values.items()}
+    values["yaw"][~known] = np.nan
+    values["hair"][~known] = -1
+    some = {name: column[known] for name, column in train.values.items()}
+    found = marginals(linear_world.schema, values, train.identities)
+    expected = marginals(linear_world.schema, some, train.identities[known])
+    assert np.array_equal(found["yaw"].points, expected["yaw"].points)
+    assert np.array_equal(found["hair"].probabilities, expected["hair"].probabilities)
+    assert found["length"].mean == pytest.approx(train.values["length"].mean())

@@ -6,6 +6,12 @@ import numpy as np
 import pytest
 
 from attribute_recovery.config import RecoverySection
+from attribute_recovery.recovery.linear import (
+    choose_ridge_penalties,
+    fit_ridge,
+    fit_standardiser,
+    held_out_people,
+)
 from attribute_recovery.recovery.probe import Labelled, fit_and_read, probe
 from attribute_recovery.statistics.quality import r_squared
 
@@ -75,3 +81,46 @@ def test_test_labels_are_not_needed(few_people: Any) -> None:
     first = fit_and_read(few_people.schema, few_people.of("train"), embeddings, settings, 3, "cpu")
     again = fit_and_read(few_people.schema, few_people.of("train"), embeddings, settings, 3, "cpu")
     assert np.array_equal(first.mlp.mean["yaw"], again.mlp.mean["yaw"])
+
+
+def test_each_attribute_is_learned_where_it_is_known(linear_world: Any) -> None:
+    """A third of the labels missing, elsewhere for each attribute, and wrong if anybody looked at them."""
+    train, test = linear_world.of("train"), linear_world.of("test")
+    rng = np.random.default_rng(0)
+    values = {}
+    for attribute in linear_world.schema:
+        column = np.array(train.values[attribute.name])
+        column[rng.random(len(column)) < 0.33] = -1 if attribute.is_discrete else np.nan
+        values[attribute.name] = column
+    partial = Labelled(train.embeddings, train.identities, values)
+    found = fit_and_read(linear_world.schema, partial, test.embeddings, SETTINGS, 0, "cpu")
+    for kind in (found.linear, found.mlp):
+        assert r_squared(kind.mean["yaw"], test.values["yaw"]) == pytest.approx(
+            linear_world.r2["yaw"], abs=0.12
+        )
+        assert (kind.probabilities["hair"].argmax(axis=1) == test.values["hair"]).mean() > 0.6
+    known = ~np.isnan(values["yaw"])
+    x = fit_standardiser(train.embeddings)
+    alone = fit_ridge(
+        x(train.embeddings)[known],
+        train.values["yaw"][known][:, None],
+        choose_ridge_penalties(
+            x(train.embeddings)[known],
+            train.values["yaw"][known][:, None],
+            held_out_people(train.identities, 0)[known],
+        ),
+    )
+    assert found.linear.mean["yaw"] == pytest.approx(alone(x(test.embeddings))[:, 0], abs=1e-5)
+
+
+def test_where_nothing_is_known_the_declaration_is_all_there_is(few_people: Any) -> None:
+    train = few_people.of("train")
+    values = dict(train.values) | {"yaw": np.full(120, np.nan), "hair": np.full(120, -1)}
+    settings = RecoverySection(probe_hidden=8, probe_steps=5)
+    nothing = Labelled(train.embeddings, train.identities, values)
+    found = fit_and_read(few_people.schema, nothing, train.embeddings[:7], settings, 0, "cpu")
+    assert found.linear.mean["yaw"] == pytest.approx(np.zeros(7))
+    assert found.linear.sd["yaw"] == pytest.approx(np.full(7, 8 / np.sqrt(12)))
+    assert found.linear.probabilities["hair"] == pytest.approx(np.full((7, 3), 1 / 3))
+    for column in (found.mlp.mean["yaw"], found.mlp.sd["yaw"], found.mlp.probabilities["hair"]):
+        assert np.isfinite(column).all()

@@ -80,3 +80,66 @@ def test_samples_of_another_run_are_refused(recovery_files: dict[str, Path], tmp
     paths = recovery_files | {"samples_table": tmp_path / "samples.parquet"}
     with pytest.raises(ValueError, match="nobody/000"):
         recover_attributes(SETTINGS, 1, 99, COMPUTE, **paths, **_outputs(tmp_path))
+
+
+def _knocked_out(files: dict[str, Path], folder: Path, unknown: Any) -> dict[str, Path]:
+    """The same files with labels taken out where `unknown` of an attribute and the table says so."""
+    table = pd.read_parquet(files["table"])
+    for name in ("length", "yaw", "glasses", "hair"):
+        table[f"attribute.{name}"] = table[f"attribute.{name}"].mask(unknown(name, table))
+    write_table(table, folder / "images.parquet")
+    return files | {"table": folder / "images.parquet"}
+
+
+def test_each_attribute_is_recovered_on_the_images_where_it_is_known(
+    run: Any, recovery_files: dict[str, Path], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def unknown(name: str, table: pd.DataFrame) -> Any:
+        if name == "yaw":
+            return table["split"] == "calibration"
+        return (rng.random(len(table)) < 0.3) & (name in ("length", "glasses"))
+
+    files = _knocked_out(recovery_files, tmp_path, unknown)
+    metrics = recover_attributes(SETTINGS, 1, 99, COMPUTE, **files, **_outputs(tmp_path))
+    table, whole = (pd.read_parquet(path) for path in (_outputs(tmp_path)["recovered"], run[1]["recovered"]))
+    images = pd.read_parquet(files["table"]).set_index("image_id").loc[table["image_id"]]
+    forecasts = [name for name in table if name.split(".")[0] in ("recovered", "probe")]
+    assert table[forecasts].notna().all().all()
+    assert list(table.columns) == list(whole.columns) and len(table) == len(whole)
+    for name in ("length", "yaw", "glasses", "hair"):
+        truth = table[f"attribute.{name}"]
+        assert (truth.isna().to_numpy() == images[f"attribute.{name}"].isna().to_numpy()).all()
+    known = table[(table["split"] == "test") & table["attribute.length"].notna()]
+    assert metrics["known_images"]["length"] == len(known) < 60
+    assert set(metrics["known_images"]) == {"length", "glasses"}
+    error = known["recovered.length.mean"] - known["attribute.length"]
+    spread = known["attribute.length"] - known["attribute.length"].mean()
+    assert metrics["decoder"]["r2"]["length"] == pytest.approx(
+        1 - (error**2).sum() / (spread**2).sum(), abs=1e-4
+    )
+    assert metrics["not_calibrated"] == {"yaw": "no image of the split calibration has a value"}
+    assert metrics["chosen"]["yaw"] == "probe" and metrics["probe"]["information"]["yaw"] > 0
+    assert set(metrics["decoder"]["information"]) == {"length", "yaw", "glasses", "hair"}
+
+
+def test_what_is_known_of_one_person_only_is_not_recovered(
+    recovery_files: dict[str, Path], tmp_path: Path
+) -> None:
+    def unknown(name: str, table: pd.DataFrame) -> Any:
+        person = {"length": "train-003", "hair": "train-003", "glasses": "test-001"}.get(name)
+        of_split = table["split"] == "test" if name == "glasses" else True
+        return (table["identity"] != person) & of_split & (person is not None)
+
+    files = _knocked_out(recovery_files, tmp_path, unknown)
+    metrics = recover_attributes(SETTINGS, 1, 99, COMPUTE, **files, **_outputs(tmp_path))
+    table = pd.read_parquet(_outputs(tmp_path)["recovered"])
+    assert set(metrics["not_recovered"]) == {"length", "hair"}
+    assert set(metrics["not_measured"]) == {"glasses"}
+    assert set(metrics["chosen"]) == {"yaw", "glasses"}
+    assert set(metrics["decoder"]["information"]) == {"yaw"}
+    for name in ("recovered.length.mean", "recovered.length.q95", "probe.length.sd", "probe.hair.curly"):
+        assert table[name].isna().all()
+    assert table["probe.glasses.on"].notna().all()
+    assert "NaN" not in _outputs(tmp_path)["metrics"].read_text()

@@ -90,3 +90,14 @@ def test_kinds_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="ContinuousMarginal"):
         gains(forecast, np.zeros(3), continuous_marginal("a", np.arange(9.0)))
     assert gains(forecast, np.zeros(3, np.int64), discrete_marginal([0, 1], 2)) == pytest.approx(np.zeros(3))
+
+
+def test_without_calibration_forecasts_stay_as_they_are(linear_world: Any) -> None:
+    samples, readings, truth, held = _yaw(2, 0.3, 1.0)
+    marginal = continuous_marginal("yaw", truth)
+    nowhere = np.full_like(truth, np.nan)
+    found = routes(linear_world.schema["yaw"], samples, readings, nowhere, np.zeros_like(held), marginal)
+    assert (found.chosen, found.probe_kind) == ("probe", "linear")
+    assert isinstance(found.decoder, ContinuousForecast) and isinstance(found.probe, ContinuousForecast)
+    assert found.decoder.mean == pytest.approx(samples[:, :, 0].mean(axis=1))
+    assert found.probe.mean == pytest.approx(readings.linear.mean["yaw"])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from attribute_recovery.recovery.routes import gains
-from attribute_recovery.significance.contributions import COLUMNS, contributions_table, sums_of_parts
+from attribute_recovery.significance.contributions import COLUMNS, contributions_table, joined, sums_of_parts
 from attribute_recovery.significance.decision import decision_effects
 from attribute_recovery.significance.differences import figures_of
 from attribute_recovery.significance.identity import identity_shares
@@ -118,3 +118,9 @@ def test_effects_and_flips_come_back_with_their_intervals(table: pd.DataFrame, d
 def test_parts_of_no_share_are_refused() -> None:
     with pytest.raises(ValueError, match="parts: found between, means, allowed"):
         sums_of_parts({"means": np.ones(2), "between": np.ones(2)}, np.ones(2))
+
+
+def test_tables_are_joined_and_none_make_an_empty_one() -> None:
+    assert list(joined([]).columns) == list(COLUMNS) and not len(joined([]))
+    one = pd.DataFrame({name: [1] for name in COLUMNS})
+    assert joined([one, one]).index.tolist() == [0, 1]

@@ -39,3 +39,15 @@ def test_a_leak_is_found_in_units_of_the_population(schema: Any, make_pipeline: 
 def test_columns_that_do_not_vary_have_deviation_one() -> None:
     encoded = np.stack([np.arange(4.0), np.ones(4)], axis=1).astype(np.float32)
     assert column_deviations(encoded) == pytest.approx([np.arange(4.0).std(), 1.0])
+
+
+def test_missing_values_do_not_enter_deviations() -> None:
+    encoded = np.float32([[1, np.nan, np.nan], [3, 2, np.nan], [5, 8, np.nan]])
+    assert column_deviations(encoded) == pytest.approx([np.std([1, 3, 5]), 3.0, 1.0])
+
+
+def test_attributes_without_a_deviation_are_left_out(schema: Any, make_pipeline: Any) -> None:
+    deviations = np.array([1.0, np.nan, 1.0, 1.0, 1.0, 1.0])
+    found = _account(schema, make_pipeline({}, leak=0.25), "glasses", deviations)
+    assert found.worst_attribute != "yaw"
+    assert found.cross_talk == pytest.approx(0, abs=1e-5)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -43,3 +44,9 @@ def test_missing_columns_and_unknown_routes_are_refused(schema: Any, listed: pd.
 def test_target_columns_leave_out_the_first_class(schema: Any) -> None:
     assert target_columns(schema["hair"], [0, 1, 2]).tolist() == [[0, 0], [1, 0], [0, 1]]
     assert target_columns(schema["yaw"], [0.5]).tolist() == [[0.5]]
+
+
+def test_missing_values_have_no_targets(schema: Any) -> None:
+    assert np.isnan(target_columns(schema["hair"], [-1, 2])).tolist() == [[True, True], [False, False]]
+    assert target_columns(schema["hair"], [1, 2, 0]).tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert np.isnan(target_columns(schema["yaw"], [np.nan, 2.0])).tolist() == [[True], [False]]

@@ -83,3 +83,18 @@ def test_an_edit_of_other_images_is_not_tested(schema: Any, make_pipeline: Any) 
         effects=one.effects[elsewhere],
     )
     assert np.isnan(found.p_value("image", [cut])).all()
+
+
+@pytest.mark.parametrize("scheme", ["identity", "image"])
+def test_missing_labels_are_neither_used_nor_exchanged(scheme: Any) -> None:
+    """Placebos of a label are those of its own images alone, whatever another label lacks."""
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(20), 6)
+    codes = rng.standard_normal((120, 4)).astype(np.float32)
+    labels = rng.standard_normal((120, 1))
+    kept = people % 3 > 0
+    partial = np.where(kept[:, None], labels, np.nan)
+    alone = placebo_directions(codes[kept], labels[kept], people[kept], scheme, 9, 1)
+    assert placebo_directions(codes, partial, people, scheme, 9, 1) == pytest.approx(alone, abs=1e-6)
+    both = placebo_directions(codes, np.concatenate([labels, partial], axis=1), people, scheme, 9, 1)
+    assert np.linalg.norm(both, axis=1) == pytest.approx(1, abs=1e-5)

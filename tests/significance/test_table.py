@@ -14,6 +14,8 @@ from attribute_recovery.significance.table import (
     KEYS,
     as_metrics,
     effect_row,
+    in_order,
+    not_testable_row,
     retained_row,
     share_row,
     significance_table,
@@ -74,3 +76,16 @@ def test_metrics_are_the_rows_without_direction(schema: Any, rows: Any) -> None:
         glasses.loc["identity_share", ["low", "high"]].tolist(), nan_ok=True
     )
     assert set(values["significant"]["retained_information"]) <= set(schema.names)
+
+
+def test_what_cannot_be_tested_has_a_row_that_says_why(schema: Any, rows: Any) -> None:
+    kept = [row for row in rows if (row["attribute"], row["measure"]) != ("yaw", "identity_share")]
+    row = not_testable_row("yaw", "identity_share", 3, 2, "no image of the split test has a value")
+    table = significance_table("toy", schema, in_order(schema, [*kept, row]))
+    assert table["attribute"].tolist() == [each["attribute"] for each in rows]
+    found = table[(table["attribute"] == "yaw") & (table["measure"] == "identity_share")].iloc[0]
+    assert np.isnan([found[name] for name in ("estimate", "low", "high", "p", "q")]).all()
+    assert found["method"] == "not testable: no image of the split test has a value"
+    assert (found["n_images"], found["n_identities"], found["level"]) == (3, 2, "image")
+    share = table[table["measure"] == "identity_share"]
+    assert share["q"].to_numpy() == pytest.approx(benjamini_hochberg(share["p"]), nan_ok=True)

@@ -12,12 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
+from attribute_recovery.dataset.splits import as_split
 from attribute_recovery.statistics.inputs import BoolArray, IntArray
 
 Values = Mapping[str, npt.NDArray[np.generic]]
 
 # With fewer people neither a penalty can be chosen on some of them nor an interval be had by resampling them.
-LEAST_PEOPLE = 5
+LEAST_PEOPLE = 3
 # A larger share of equal values is an atom, which has no density.
 LARGEST_ATOM = 0.05
 
@@ -151,13 +152,17 @@ def refuse_atoms(table: pd.DataFrame, schema: AttributeSchema) -> None:
     """Refuse continuous attributes that are none, hours before their information is asked for.
 
     Args:
-        table: images.parquet, of which the split `train` is looked at.
+        table: images.parquet, of which the split `train` is looked at, in each fold where there are folds.
         schema: its attributes.
 
     Raises:
         ValueError: more than 5 % of an attribute's values are equal, and they are not all equal.
     """
-    rows = table[table["split"] == "train"]
+    for fold in as_split(table):
+        _refuse_atoms_of(fold[fold["split"] == "train"], schema)
+
+
+def _refuse_atoms_of(rows: pd.DataFrame, schema: AttributeSchema) -> None:
     for attribute in schema.continuous:
         column = rows[f"attribute.{attribute.name}"].to_numpy(np.float64, na_value=np.nan)
         known = is_known(attribute, column)

@@ -1,5 +1,6 @@
 """From columns of texts that users bring to declared attributes."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from attribute_recovery.config_faces import (
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.known import left_out
 from attribute_recovery.dataset.sources.listing import Listing
+from attribute_recovery.dataset.splits import as_split
 
 OFF_ON = ("off", "on")
 BINARY = {
@@ -126,18 +128,24 @@ def learning_warnings(table: pd.DataFrame, schema: AttributeSchema) -> list[str]
     Args:
         table: the images table.
         schema: its attributes.
+
+    Returns:
+        The sentences; where images are dealt into folds with the number of folds of which they are true.
     """
     then = {
         "train": "nothing is learned of it",
         "calibration": "what is read of it is not calibrated",
         "test": "nothing is measured of it",
     }
-    found = []
-    for split, consequence in then.items():
-        rows = table[table["split"] == split]
-        reasons = left_out(schema, schema.known_from_table(rows).values, rows["identity"], split)
-        found += [f"{name}: {reason}: {consequence}" for name, reason in reasons.items()]
-    return found
+    folds, found = as_split(table), Counter[str]()
+    for fold in folds:
+        for split, consequence in then.items():
+            rows = fold[fold["split"] == split]
+            reasons = left_out(schema, schema.known_from_table(rows).values, rows["identity"], split)
+            found.update(f"{name}: {reason}: {consequence}" for name, reason in reasons.items())
+    if len(folds) == 1:
+        return list(found)
+    return [f"{sentence} (in {times} of {len(folds)} folds)" for sentence, times in found.items()]
 
 
 def with_values(listing: Listing, settings: BroughtFaces, rows: npt.NDArray[np.int64]) -> pd.DataFrame:

@@ -82,6 +82,15 @@ def roles_in_fold(folds: npt.ArrayLike, number: int, count: int) -> npt.NDArray[
     return np.select([away == 0, away == 1], ["test", "calibration"], "train").astype(object)
 
 
+def as_split(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The images table as it is split: itself, or where images are dealt into folds (column `fold`) one table
+    for each, see `roles_in_fold`."""
+    if "fold" not in table:
+        return [table]
+    count = int(table["fold"].max())
+    return [table.assign(split=roles_in_fold(table["fold"], k, count)) for k in range(1, count + 1)]
+
+
 def _in_hash_order(identities: Sequence[str], seed: int) -> list[str]:
     """Names in the order of the hash of seed and name, which hardly changes when others come or go."""
     return sorted(identities, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())

@@ -10,6 +10,10 @@ from attribute_recovery.statistics.pooled import pooled_interval
 
 # Endings and beginnings of the names of counts, which add up.
 COUNTED = ("_pairs", "_images", "_identities")
+# Why something could not be done, by attribute, or by measure and attribute; not there where all could.
+REASONS = ("not_learned", "not_recovered", "not_calibrated", "not_measured", "not_testable")
+# Counts by attribute, there only where they differ from the count beside them.
+KNOWN = {"known_images": "n_images", "known_identities": "n_identities"}
 Figures = Mapping[str, Any]
 
 
@@ -52,6 +56,14 @@ def _pooled(folds: list[Figures], weights: list[float], *, counted: bool) -> dic
         if name.endswith("_interval"):
             continue
         values = [fold.get(name) for fold in folds]
+        if name in REASONS:
+            result[name] = _pooled_reasons(values)
+            continue
+        if name in KNOWN:
+            result[name] = _known(
+                [value or {} for value in values], [fold.get(KNOWN[name]) for fold in folds]
+            )
+            continue
         adds_up = counted or name.startswith("n_") or name.endswith(COUNTED)
         result[name] = _pooled_value(values, weights, adds_up)
     for name in names:
@@ -61,6 +73,30 @@ def _pooled(folds: list[Figures], weights: list[float], *, counted: bool) -> dic
                 [fold.get(base) for fold in folds], [fold.get(name) for fold in folds], weights
             )
     return result
+
+
+def _pooled_reasons(folds: list[Any]) -> dict[str, Any]:
+    """The commonest reason of each name, with the number of folds that have one if not all do."""
+    result: dict[str, Any] = {}
+    for name in dict.fromkeys(name for fold in folds for name in fold or {}):
+        found = [fold[name] for fold in folds if fold and name in fold]
+        if any(isinstance(reason, Mapping) for reason in found):
+            result[name] = _pooled_reasons([(fold or {}).get(name) for fold in folds])
+            continue
+        reason = Counter(found).most_common(1)[0][0]
+        result[name] = (
+            reason if len(found) == len(folds) else f"{reason} (in {len(found)} of {len(folds)} folds)"
+        )
+    return result
+
+
+def _known(folds: list[Figures], everything: list[Any]) -> dict[str, int]:
+    """Counts of what is known of each name; a fold that does not have it knows it of all."""
+    names = dict.fromkeys(name for fold in folds for name in fold)
+    return {
+        name: sum(fold.get(name, count or 0) for fold, count in zip(folds, everything, strict=True))
+        for name in names
+    }
 
 
 def _pooled_value(values: list[Any], weights: list[float], counted: bool) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from attribute_recovery.report.labels import reason_of
 from attribute_recovery.statistics.discovery import benjamini_hochberg
 from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval
 
@@ -26,8 +27,9 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
 
     Estimates with their intervals are pooled by `statistics.pooled.pooled_interval`, p-values by
     `combined_p_value` over the folds in which there is one; q is Benjamini-Hochberg within each measure, rows
-    with and without direction apart. `n_identities`, `n_images` and `n_pairs` add up, other numbers
-    are averaged, words are the folds' where they agree, else all of them.
+    with and without direction apart. `n_identities`, `n_images` and `n_pairs` add up, other numbers are
+    averaged, words are the folds' where they agree, else all of them. Folds in which a figure could not be
+    had for want of labels take no part, unless there are no others.
 
     Args:
         folds: long tables of the same columns.
@@ -46,7 +48,7 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
     parts = [fold.assign(_weight=float(w)) for fold, w in zip(folds, weights, strict=True)]
     stacked = pd.concat([part for part in parts if len(part)], ignore_index=True)
     rows = [
-        {**dict(zip(KEYS, key, strict=True)), **_pooled_row(rows, columns)}
+        {**dict(zip(KEYS, key, strict=True)), **_pooled_row(_tested(rows), columns)}
         for key, rows in stacked.groupby(list(KEYS), sort=False, dropna=False)
     ]
     table = pd.DataFrame(rows, columns=columns)
@@ -54,6 +56,13 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
     for _, chosen in table.groupby(["recognizer", "measure", table["direction"] == ""]).groups.items():
         table.loc[chosen, "q"] = benjamini_hochberg(table.loc[chosen, "p"])
     return table.astype({name: folds[0][name].dtype for name in columns})
+
+
+def _tested(rows: pd.DataFrame) -> pd.DataFrame:
+    if "method" not in rows:
+        return rows
+    tested = rows[[not reason_of(method) for method in rows["method"]]]
+    return tested if len(tested) else rows
 
 
 def _pooled_row(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:

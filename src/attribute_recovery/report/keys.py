@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from attribute_recovery.report.keys_domain import BROUGHT_HEADS, DATASET, PROTOCOL
 from attribute_recovery.report.keys_significance import SIGNIFICANCE_KEYS
+from attribute_recovery.report.labels import label_keys
 
 STAGES = {
     "general": "About the file itself.",
@@ -81,23 +82,6 @@ _STANDS_ON = (
 )
 
 
-_KNOWN = (
-    (
-        "known_images.<attribute>",
-        "images",
-        "images of the split on which an attribute is known, where it is not on all",
-    ),
-    ("known_identities.<attribute>", "people", "their people"),
-)
-
-
-def _left_out(**meanings: str) -> tuple[tuple[str, str, str], ...]:
-    return tuple(
-        (f"{key}.<attribute>", "reason", meaning + "; only where there is one")
-        for key, meaning in meanings.items()
-    )
-
-
 def _generator() -> Iterator[MetricKey]:
     yield from _below(
         "generator",
@@ -129,12 +113,11 @@ def _attributes() -> Iterator[MetricKey]:
             ("median_balanced_accuracy", "share", "median over the discrete attributes"),
             ("r2.<attribute>", "R²", "share of variance read from real images"),
             ("balanced_accuracy.<attribute>", "share", "mean over classes of the share read rightly"),
-            *_left_out(
+            *label_keys(
                 not_learned="why the heads could not learn an attribute from `train`",
                 not_calibrated="why what they read of it is not calibrated on `calibration`",
                 not_measured="why it is not measured on `test`",
             ),
-            *_KNOWN,
             *_STANDS_ON,
             *BROUGHT_HEADS,
         ),
@@ -222,12 +205,11 @@ _DECODER = (
         "skill",
         "1 − CRPS of the samples / CRPS of the population; 0 is knowing nothing",
     ),
-    *_left_out(not_measured="why the spread of an attribute is not measured"),
-    *_KNOWN,
+    *label_keys(not_measured="why the spread of an attribute is not measured"),
     *_STANDS_ON,
 )
 
-_SIGNIFICANCE = (*SIGNIFICANCE_KEYS, *_KNOWN, *_STANDS_ON)
+_SIGNIFICANCE = (*SIGNIFICANCE_KEYS, *label_keys(), *_STANDS_ON)
 
 _COUNTERFACTUALS = (
     (
@@ -340,12 +322,11 @@ def _recovery(prefix: str) -> Iterator[MetricKey]:
         ),
         ("median_r2", "R²", "median over the continuous attributes, chosen route"),
         ("median_balanced_accuracy", "share", "median over the discrete attributes, chosen route"),
-        *_left_out(
+        *label_keys(
             not_recovered="why an attribute has no forecasts: too little is known of it in `train`",
             not_calibrated="why its forecasts are as they come, the linear probe counting as chosen",
             not_measured="why its forecasts are not measured on `test`",
         ),
-        *_KNOWN,
         *_STANDS_ON,
     ]
     yield from _below(prefix, tuple(entries))
