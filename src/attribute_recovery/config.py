@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from attribute_recovery.config_counterfactuals import CounterfactualsSection
 from attribute_recovery.config_faces import (
     CelebaDataset,
     FoldersDataset,
@@ -29,11 +30,17 @@ from attribute_recovery.config_marginals import (
     Probability,
     Section,
     Several,
-    rising,
 )
 from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
 
-__all__ = ["Config", "ConfigError", "load_config", "parse_config", "read_overlaid"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "CounterfactualsSection",
+    "load_config",
+    "parse_config",
+    "read_overlaid",
+]
 
 
 class Compute(Section):
@@ -239,24 +246,6 @@ class SignificanceSection(Section):
     )
     bootstrap: Annotated[int, Field(ge=19)] = Field(description="bootstrap replicates for intervals")
     images: Positive = Field(description="test images whose attributes are changed for the decision effect")
-
-
-class CounterfactualsSection(Section):
-    """What would have to change for a decision to change."""
-
-    representation_pairs: Positive = Field(
-        description="pairs for each direction of representation counterfactuals"
-    )
-    travel: Annotated[float, Field(ge=1.0)] = Field(
-        description="travel on the sphere, times the closed form's"
-    )
-    attribute_pairs: Annotated[int, Field(ge=2)] = Field(
-        description="pairs of attribute counterfactuals, half genuine"
-    )
-    max_attributes: Positive = Field(description="largest number of attributes an explanation may change")
-    quantile_range: Annotated[tuple[Probability, Probability], AfterValidator(rising)] = Field(
-        description="range of observed values an edit stays within"
-    )
 
 
 class ReportSection(Section):

@@ -4,6 +4,7 @@ from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Block, Cell, Drawing, Points, Section, Table, Text
 from attribute_recovery.report.curve import det_svg
 from attribute_recovery.report.domain import absent, face_picture, picture, stands_on
+from attribute_recovery.report.errors import error_blocks
 from attribute_recovery.report.results import Results, Values, interval_of, lookup, real, whole
 from attribute_recovery.report.tables import name_cell, spread_table
 from attribute_recovery.report.weight import changed_blocks, weighed_blocks
@@ -25,6 +26,12 @@ def recognizer_sections(results: Results, metrics: Values, name: str, examples: 
             f"{name}-counterfactuals",
             "What would have to change",
             changed_blocks(results, stages, name, examples),
+            3,
+        ),
+        Section(
+            f"{name}-errors",
+            "Which attributes carry its errors",
+            error_blocks(results, stages, name, examples),
             3,
         ),
     ]
