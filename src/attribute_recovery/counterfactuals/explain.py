@@ -1,4 +1,4 @@
-"""Counterfactuals of both kinds, and errors explained, for pairs of the split `test`: tables, pictures, rates.
+"""Counterfactuals of both kinds, and explained errors, of pairs of the split `test`: tables, pictures, rates.
 
 Pairs are drawn by the seed and none is dropped: what cannot be flipped counts as not flipped.
 """

@@ -25,9 +25,10 @@ ABOUT = (
     "Pairs that the recognizer decides wrongly, drawn by seed. Attributes of the first image are made equal "
     "to those of the other, one after the other in many orders, and each time the image is embedded again; "
     "what an attribute adds to the score, in the mean over the orders, is its Shapley value. The values of a "
-    "pair add up to the gap: the score with all attributes equal less that of the reconstructions. A positive "
-    "value means that the attribute sets the images apart for the recognizer, one near zero that it overlooks "
-    "the difference, or that there is none, a negative one that the difference makes them more alike to it."
+    "pair add up to the gap: the score with all attributes equal less that of the reconstructions. A "
+    "positive value means that the attribute sets the images apart for the recognizer, one near zero that it "
+    "overlooks the difference, or that there is none, a negative one that the difference makes them more "
+    "alike to it."
 )
 
 
