@@ -32,7 +32,7 @@ def two_values(a: float, b: float, rest: float = 0.0) -> tuple[float, float]:
 
 @pytest.fixture
 def rejected(world, material) -> Material:  # type: ignore[no-untyped-def]
-    """One person with two images 40° apart by jaw and 30° by glasses, and 5° by an age that nobody can edit."""
+    """One person, two images: 40° apart by jaw, 30° by glasses, and 5° by an age that nobody can edit."""
     attributes = np.stack([world.encoded(jaw=0.6, glasses=1, age=0.2), world.encoded(jaw=-0.4)])
     return material(attributes, ["a", "a"], TAU, **DEGREES)
 

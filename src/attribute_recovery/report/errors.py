@@ -89,10 +89,8 @@ def _kind_sentences(facts: Values, kind: str) -> list[str]:
     shares = {each: value for each in _attributes(facts, kind) if (value := _share(facts, kind, each))}
     most = sorted(shares, key=lambda each: (-shares[each], each))[:NAMED]
     if most:
-        named = [
-            f"{say.words(each)} ({say.share(shares[each], interval_of(facts, f'error_share.{kind}.{each}'))})"
-            for each in most
-        ]
+        ends = {each: interval_of(facts, f"error_share.{kind}.{each}") for each in most}
+        named = [f"{say.words(each)} with {say.share(shares[each], ends[each])}" for each in most]
         sentences.append(f"{title}: most of the gap is carried by {say.listed(named)}.")
     unseen = [each for each in _attributes(facts, kind) if _overlooked(facts, kind, each)]
     if unseen:
