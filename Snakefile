@@ -10,6 +10,7 @@ from snakemake.utils import min_version, update_config
 
 from attribute_recovery.config import ConfigError, parse_config, read_overlaid
 from attribute_recovery.dataset.prepare import check_dataset
+from attribute_recovery.generator.authors_files import check_generator
 
 min_version("9.27")
 
@@ -21,6 +22,7 @@ try:
     update_config(values, workflow.config_settings.config)
     configuration = parse_config(values, configuration_file)
     check_dataset(configuration.dataset, configuration_file)
+    check_generator(configuration, configuration_file)
 except ConfigError as error:
     raise WorkflowError(str(error))
 
@@ -35,6 +37,7 @@ include: "rules/decoder.smk"
 include: "rules/recovery.smk"
 include: "rules/significance.smk"
 include: "rules/counterfactuals.smk"
+include: "rules/folds.smk"
 include: "rules/report.smk"
 
 

@@ -21,23 +21,23 @@ rule attributes_heads:
     """Trains the heads that read attributes from images, and calibrates them."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/generator/manifest-generator_train.json",
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        attributes=ancient("results/{experiment}/dataset/attributes.json"),
-        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}/generator/card.json"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}{fold}/dataset/attributes.json"),
+        generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
     output:
-        weights="results/{experiment}/attributes/heads.safetensors",
-        card="results/{experiment}/attributes/heads.json",
-        metrics="results/{experiment}/attributes/metrics.json",
-        manifest="results/{experiment}/attributes/manifest-attributes_heads.json",
+        weights="results/{experiment}{fold}/attributes/heads.safetensors",
+        card="results/{experiment}{fold}/attributes/heads.json",
+        metrics="results/{experiment}{fold}/attributes/metrics.json",
+        manifest="results/{experiment}{fold}/attributes/manifest-attributes_heads.json",
     log:
-        "results/{experiment}/logs/attributes_heads.log",
+        "results/{experiment}/logs{fold}/attributes_heads.log",
     benchmark:
-        "results/{experiment}/benchmarks/attributes_heads.tsv"
+        "results/{experiment}/benchmarks{fold}/attributes_heads.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads
@@ -59,26 +59,26 @@ rule attributes_editor:
     """Trains the editor that changes one attribute of a code and holds the others."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
-            "results/{experiment}/generator/manifest-generator_codes.json",
-            "results/{experiment}/attributes/manifest-attributes_heads.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/generator/manifest-generator_train.json",
+            "results/{experiment}{fold}/generator/manifest-generator_codes.json",
+            "results/{experiment}{fold}/attributes/manifest-attributes_heads.json",
         ],
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        attributes=ancient("results/{experiment}/dataset/attributes.json"),
-        codes=ancient("results/{experiment}/generator/codes.bcolz"),
-        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}/generator/card.json"),
-        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
-        heads_card=ancient("results/{experiment}/attributes/heads.json"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}{fold}/dataset/attributes.json"),
+        codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
+        generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
+        heads_weights=ancient("results/{experiment}{fold}/attributes/heads.safetensors"),
+        heads_card=ancient("results/{experiment}{fold}/attributes/heads.json"),
     output:
-        weights="results/{experiment}/attributes/editor.safetensors",
-        card="results/{experiment}/attributes/editor.json",
-        manifest="results/{experiment}/attributes/manifest-attributes_editor.json",
+        weights="results/{experiment}{fold}/attributes/editor.safetensors",
+        card="results/{experiment}{fold}/attributes/editor.json",
+        manifest="results/{experiment}{fold}/attributes/manifest-attributes_editor.json",
     log:
-        "results/{experiment}/logs/attributes_editor.log",
+        "results/{experiment}/logs{fold}/attributes_editor.log",
     benchmark:
-        "results/{experiment}/benchmarks/attributes_editor.tsv"
+        "results/{experiment}/benchmarks{fold}/attributes_editor.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads

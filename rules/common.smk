@@ -30,6 +30,8 @@ package_code = PackageCode()
 wildcard_constraints:
     experiment=re.escape(configuration.experiment),
     recognizer="|".join(re.escape(name) for name in configuration.recognizers),
+    # A folder below the experiment's, or nothing where there is no cross-fitting, see rules/folds.smk.
+    fold=r"/fold_\d+" if configuration.folds else "(?:)",
 
 
 def section(name: str) -> dict[str, object]:
@@ -81,6 +83,35 @@ def threshold_source(wildcards: Wildcards) -> list[str]:
     return [str(path)]
 
 
+def generator_source() -> list[str]:
+    """The files that a generator is read from that was not made here: the authors' models and their cards."""
+    if configuration.generator.source != "authors":
+        return []
+    from attribute_recovery.generator.authors_files import model_files
+
+    return [str(path) for pair in model_files(configuration.generator.models).values() for path in pair]
+
+
+def folder_settings() -> dict[str, object] | None:
+    """What the authors' models are to be run on besides the data set, if anything."""
+    if configuration.decoder.source != "authors" or configuration.decoder.folder is None:
+        return None
+    return section("decoder.folder")
+
+
+def folder_listing() -> str:
+    """Digest of the names, sizes and times of that folder's images, which are not watched one by one."""
+    settings = folder_settings()
+    if settings is None:
+        return ""
+    from attribute_recovery.decoder.authors.listing import listing_digest
+
+    try:
+        return listing_digest(Path(str(settings["images"])))
+    except ValueError as error:
+        raise WorkflowError(f"{configuration_file}: key decoder.folder.images: {error}")
+
+
 def generator_data() -> list[str]:
     """Folders of the package that generator_train reads: the shipped weights, where they are used."""
     return ["generator/weights"] if configuration.generator.source == "shipped" else []
@@ -89,6 +120,11 @@ def generator_data() -> list[str]:
 def code_of(entry: str, *, data: list[str] | None = None) -> str:
     """Digest of all code that a function such as `decoder.train:train_decoder` can reach; comments do not count."""
     return package_code.digest(f"attribute_recovery.{entry}", data=data or [])
+
+
+def plain_path(pattern: object) -> str:
+    """A rule's path without the constraints that Snakemake puts into its wildcards."""
+    return re.sub(r"\{(\w+),[^}]*\}", r"{\1}", str(pattern))
 
 
 def memory(mebibytes: int) -> Callable[[Wildcards, int], int]:
@@ -122,18 +158,20 @@ def results_of_stages() -> list[str]:
 
     All are targets too: Snakemake looks for a missing file only where it is asked for.
     """
+    # In folds these have no results of their own to pool; what is pooled stands on them.
+    without_folds = [] if configuration.folds else ["attributes/manifest-attributes_editor"]
     domain = of_experiment(
         "dataset/manifest-dataset",
         "generator/manifest-generator_train",
         "generator/manifest-generator_codes",
         "attributes/manifest-attributes_heads",
-        "attributes/manifest-attributes_editor",
+        *without_folds,
     )
     recognizers = of_recognizers(
         "recognizer/manifest-recognizer",
         "embeddings/manifest-embeddings",
         "recognizer/manifest-rates",
-        "decoder/manifest-decoder_train",
+        *([] if configuration.folds else ["decoder/manifest-decoder_train"]),
         "decoder/manifest-decoder_samples",
         "recovery/manifest-recovery",
         "significance/manifest-significance",
@@ -146,7 +184,9 @@ def results_of_stages() -> list[str]:
 def final_files() -> list[str]:
     """What a run is for: the page, and every manifest."""
     page = expand("results/{experiment}/report/index.html", experiment=configuration.experiment)
-    return page + of_experiment("report/manifest-report") + results_of_stages()
+    # Pictures of another folder are no part of the report.
+    folder = of_recognizers("decoder/manifest-decoder_folder") if folder_settings() is not None else []
+    return page + of_experiment("report/manifest-report") + results_of_stages() + folder
 
 
 def experiment_folder() -> Path:

@@ -12,6 +12,7 @@ INPUTS:
     threshold           results/EXPERIMENT/RECOGNIZER/recognizer/threshold.json
     heads_weights       results/EXPERIMENT/attributes/heads.safetensors
     heads_card          results/EXPERIMENT/attributes/heads.json
+    source              the authors' models, where they are run on a folder of images
 
 OUTPUTS:
     weights             results/EXPERIMENT/RECOGNIZER/decoder/transformer.safetensors
@@ -22,35 +23,40 @@ OUTPUTS:
     metrics             results/EXPERIMENT/RECOGNIZER/decoder/metrics.json
     figure              results/EXPERIMENT/RECOGNIZER/decoder/samples.png
     figure_decoded      results/EXPERIMENT/RECOGNIZER/decoder/samples-decoded.png, without real images
+    reconstructed       results/EXPERIMENT/RECOGNIZER/decoder/folder-reconstructed, of a folder of images
+    features            results/EXPERIMENT/RECOGNIZER/decoder/folder-features, its embeddings
+    directions          results/EXPERIMENT/RECOGNIZER/decoder/folder-directions, eigenvectors of their covariance
+    points              results/EXPERIMENT/RECOGNIZER/decoder/folder-points, random points of the sphere
+    metrics             results/EXPERIMENT/RECOGNIZER/decoder/folder.json
 """
 
 
 rule decoder_train:
-    """Trains T, the distribution of codes given an embedding."""
+    """Trains T, the distribution of codes given an embedding, or takes the authors'."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
-            "results/{experiment}/generator/manifest-generator_codes.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/generator/manifest-generator_train.json",
+            "results/{experiment}{fold}/generator/manifest-generator_codes.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        codes=ancient("results/{experiment}/generator/codes.bcolz"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
-        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}/generator/card.json"),
+        generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
         recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
     output:
-        weights="results/{experiment}/{recognizer}/decoder/transformer.safetensors",
-        card="results/{experiment}/{recognizer}/decoder/transformer.json",
-        manifest="results/{experiment}/{recognizer}/decoder/manifest-decoder_train.json",
+        weights="results/{experiment}{fold}/{recognizer}/decoder/transformer.safetensors",
+        card="results/{experiment}{fold}/{recognizer}/decoder/transformer.json",
+        manifest="results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_train.json",
     log:
-        "results/{experiment}/logs/{recognizer}/decoder_train.log",
+        "results/{experiment}/logs{fold}/{recognizer}/decoder_train.log",
     benchmark:
-        "results/{experiment}/benchmarks/{recognizer}/decoder_train.tsv"
+        "results/{experiment}/benchmarks{fold}/{recognizer}/decoder_train.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads
@@ -72,40 +78,40 @@ rule decoder_samples:
     """Draws codes for held-out embeddings, and attacks the recognizer with the images that they decode to."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
-            "results/{experiment}/generator/manifest-generator_codes.json",
-            "results/{experiment}/attributes/manifest-attributes_heads.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/generator/manifest-generator_train.json",
+            "results/{experiment}{fold}/generator/manifest-generator_codes.json",
+            "results/{experiment}{fold}/attributes/manifest-attributes_heads.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-rates.json",
-            "results/{experiment}/{recognizer}/decoder/manifest-decoder_train.json",
+            "results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_train.json",
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        codes=ancient("results/{experiment}/generator/codes.bcolz"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
         threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),
-        generator_weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}/generator/card.json"),
-        heads_weights=ancient("results/{experiment}/attributes/heads.safetensors"),
-        heads_card=ancient("results/{experiment}/attributes/heads.json"),
+        generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+        generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
+        heads_weights=ancient("results/{experiment}{fold}/attributes/heads.safetensors"),
+        heads_card=ancient("results/{experiment}{fold}/attributes/heads.json"),
         recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
-        transformer_weights=ancient("results/{experiment}/{recognizer}/decoder/transformer.safetensors"),
-        transformer_card=ancient("results/{experiment}/{recognizer}/decoder/transformer.json"),
+        transformer_weights=ancient("results/{experiment}{fold}/{recognizer}/decoder/transformer.safetensors"),
+        transformer_card=ancient("results/{experiment}{fold}/{recognizer}/decoder/transformer.json"),
     output:
-        samples=directory("results/{experiment}/{recognizer}/decoder/samples.bcolz"),
-        samples_read=directory("results/{experiment}/{recognizer}/decoder/samples_read.bcolz"),
-        samples_table="results/{experiment}/{recognizer}/decoder/samples.parquet",
-        metrics="results/{experiment}/{recognizer}/decoder/metrics.json",
-        figure="results/{experiment}/{recognizer}/decoder/samples.png",
-        figure_decoded="results/{experiment}/{recognizer}/decoder/samples-decoded.png",
-        manifest="results/{experiment}/{recognizer}/decoder/manifest-decoder_samples.json",
+        samples=directory("results/{experiment}{fold}/{recognizer}/decoder/samples.bcolz"),
+        samples_read=directory("results/{experiment}{fold}/{recognizer}/decoder/samples_read.bcolz"),
+        samples_table="results/{experiment}{fold}/{recognizer}/decoder/samples.parquet",
+        metrics="results/{experiment}{fold}/{recognizer}/decoder/metrics.json",
+        figure="results/{experiment}{fold}/{recognizer}/decoder/samples.png",
+        figure_decoded="results/{experiment}{fold}/{recognizer}/decoder/samples-decoded.png",
+        manifest="results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_samples.json",
     log:
-        "results/{experiment}/logs/{recognizer}/decoder_samples.log",
+        "results/{experiment}/logs{fold}/{recognizer}/decoder_samples.log",
     benchmark:
-        "results/{experiment}/benchmarks/{recognizer}/decoder_samples.tsv"
+        "results/{experiment}/benchmarks{fold}/{recognizer}/decoder_samples.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads
@@ -122,3 +128,37 @@ rule decoder_samples:
         "Sampling from the decoder of recognizer {wildcards.recognizer}"
     script:
         "../scripts/decoder/samples.py"
+
+
+rule decoder_folder:
+    """Runs the authors' models on a folder of images, on directions of its embeddings and on random points."""
+    input:
+        source=generator_source(),
+    output:
+        reconstructed=directory("results/{experiment}/{recognizer}/decoder/folder-reconstructed"),
+        features=directory("results/{experiment}/{recognizer}/decoder/folder-features"),
+        directions=directory("results/{experiment}/{recognizer}/decoder/folder-directions"),
+        points=directory("results/{experiment}/{recognizer}/decoder/folder-points"),
+        metrics="results/{experiment}/{recognizer}/decoder/folder.json",
+        manifest="results/{experiment}/{recognizer}/decoder/manifest-decoder_folder.json",
+    log:
+        "results/{experiment}/logs/{recognizer}/decoder_folder.log",
+    benchmark:
+        "results/{experiment}/benchmarks/{recognizer}/decoder_folder.tsv"
+    conda:
+        "../envs/attribute-recovery.yaml"
+    threads: configuration.compute.threads
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+    params:
+        settings=folder_settings(),
+        listing=folder_listing(),
+        models=str(getattr(configuration.generator, "models", "")),
+        compute=section("compute"),
+        seed=configuration.seed,
+        code=code_of("decoder.authors.run:run_on_folder"),
+    message:
+        "Running the authors' models on a folder of images"
+    script:
+        "../scripts/decoder/folder.py"

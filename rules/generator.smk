@@ -4,6 +4,7 @@ INPUTS:
     images          results/EXPERIMENT/dataset/images.bcolz
     table           results/EXPERIMENT/dataset/images.parquet
     attributes      results/EXPERIMENT/dataset/attributes.json
+    source          the authors' models, where they are used
 
 OUTPUTS:
     weights         results/EXPERIMENT/generator/autoencoder.safetensors
@@ -16,22 +17,23 @@ OUTPUTS:
 
 
 rule generator_train:
-    """Trains G and E, or takes the shipped ones."""
+    """Trains G and E, or takes the shipped ones or the authors'."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
         ],
+        source=generator_source(),
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        attributes=ancient("results/{experiment}/dataset/attributes.json"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}{fold}/dataset/attributes.json"),
     output:
-        weights="results/{experiment}/generator/autoencoder.safetensors",
-        card="results/{experiment}/generator/card.json",
-        manifest="results/{experiment}/generator/manifest-generator_train.json",
+        weights="results/{experiment}{fold}/generator/autoencoder.safetensors",
+        card="results/{experiment}{fold}/generator/card.json",
+        manifest="results/{experiment}{fold}/generator/manifest-generator_train.json",
     log:
-        "results/{experiment}/logs/generator_train.log",
+        "results/{experiment}/logs{fold}/generator_train.log",
     benchmark:
-        "results/{experiment}/benchmarks/generator_train.tsv"
+        "results/{experiment}/benchmarks{fold}/generator_train.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads
@@ -53,23 +55,23 @@ rule generator_codes:
     """Encodes every image, and measures how like the originals G decodes them."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
-            "results/{experiment}/generator/manifest-generator_train.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/generator/manifest-generator_train.json",
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        weights=ancient("results/{experiment}/generator/autoencoder.safetensors"),
-        card=ancient("results/{experiment}/generator/card.json"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+        card=ancient("results/{experiment}{fold}/generator/card.json"),
     output:
-        codes=directory("results/{experiment}/generator/codes.bcolz"),
-        metrics="results/{experiment}/generator/metrics.json",
-        figure="results/{experiment}/generator/reconstructions.png",
-        figure_decoded="results/{experiment}/generator/reconstructions-decoded.png",
-        manifest="results/{experiment}/generator/manifest-generator_codes.json",
+        codes=directory("results/{experiment}{fold}/generator/codes.bcolz"),
+        metrics="results/{experiment}{fold}/generator/metrics.json",
+        figure="results/{experiment}{fold}/generator/reconstructions.png",
+        figure_decoded="results/{experiment}{fold}/generator/reconstructions-decoded.png",
+        manifest="results/{experiment}{fold}/generator/manifest-generator_codes.json",
     log:
-        "results/{experiment}/logs/generator_codes.log",
+        "results/{experiment}/logs{fold}/generator_codes.log",
     benchmark:
-        "results/{experiment}/benchmarks/generator_codes.tsv"
+        "results/{experiment}/benchmarks{fold}/generator_codes.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads

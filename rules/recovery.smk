@@ -18,24 +18,24 @@ rule recovery:
     """Recovers the attributes of held-out people from their embeddings, and probes the embeddings directly."""
     input:
         manifests=[
-            "results/{experiment}/dataset/manifest-dataset.json",
+            "results/{experiment}{fold}/dataset/manifest-dataset.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
-            "results/{experiment}/{recognizer}/decoder/manifest-decoder_samples.json",
+            "results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_samples.json",
         ],
-        table=ancient("results/{experiment}/dataset/images.parquet"),
-        attributes=ancient("results/{experiment}/dataset/attributes.json"),
+        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        attributes=ancient("results/{experiment}{fold}/dataset/attributes.json"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
-        samples_read=ancient("results/{experiment}/{recognizer}/decoder/samples_read.bcolz"),
-        samples_table=ancient("results/{experiment}/{recognizer}/decoder/samples.parquet"),
+        samples_read=ancient("results/{experiment}{fold}/{recognizer}/decoder/samples_read.bcolz"),
+        samples_table=ancient("results/{experiment}{fold}/{recognizer}/decoder/samples.parquet"),
     output:
-        recovered="results/{experiment}/{recognizer}/recovery/recovered.parquet",
-        metrics="results/{experiment}/{recognizer}/recovery/metrics.json",
-        figures="results/{experiment}/{recognizer}/recovery/reliability.png",
-        manifest="results/{experiment}/{recognizer}/recovery/manifest-recovery.json",
+        recovered="results/{experiment}{fold}/{recognizer}/recovery/recovered.parquet",
+        metrics="results/{experiment}{fold}/{recognizer}/recovery/metrics.json",
+        figures="results/{experiment}{fold}/{recognizer}/recovery/reliability.png",
+        manifest="results/{experiment}{fold}/{recognizer}/recovery/manifest-recovery.json",
     log:
-        "results/{experiment}/logs/{recognizer}/recovery.log",
+        "results/{experiment}/logs{fold}/{recognizer}/recovery.log",
     benchmark:
-        "results/{experiment}/benchmarks/{recognizer}/recovery.tsv"
+        "results/{experiment}/benchmarks{fold}/{recognizer}/recovery.tsv"
     conda:
         "../envs/attribute-recovery.yaml"
     threads: configuration.compute.threads

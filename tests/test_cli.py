@@ -1,4 +1,5 @@
 import fcntl
+import importlib.util
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 
 from attribute_recovery import cli
 from attribute_recovery.dataset.store import write_array, write_table
+from attribute_recovery.decoder.authors import convert
 from attribute_recovery.tracking.digest import sha256_file, write_manifest
 from attribute_recovery.tracking.executions import begin_execution, end_execution
 from attribute_recovery.tracking.process import ProcessId, this_process
@@ -75,6 +78,73 @@ def test_a_wrong_configuration_is_one_sentence(called, command):
     assert "wrong.yaml" in done.stderr
     assert "seed" in done.stderr
     assert called == []
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_run_until_a_rule(called, more):
+    done = RUNNER.invoke(cli.app, ["run", "--until", "decoder_folder", *more])
+    assert done.exit_code == 0
+    [command] = called
+    assert command[command.index("--until") + 1] == "decoder_folder"
+    assert ("--dry-run" in command) == bool(more)
+
+
+def test_what_is_broken_is_made_again_whatever_the_rule_asked_for(called):
+    data, _ = result_with_manifest("dataset/dataset")
+    data.write_text("changed")
+    RUNNER.invoke(cli.app, ["run", "--until", "embeddings"])
+    first, second = called
+    assert "--until" not in first and first[-1].endswith("manifest-dataset.json")
+    assert second[-2:] == ["--until", "embeddings"]
+
+
+def test_a_folder_that_is_no_longer_asked_for_is_not_made_again(called):
+    data, manifest = result_with_manifest("default/decoder/decoder_folder")
+    data.write_text("changed")
+    done = RUNNER.invoke(cli.app, ["run"])
+    assert done.exit_code == 0 and not manifest.exists()
+    assert len(called) == 1
+
+
+def authors_files(folder: Path) -> ModuleType:
+    """What writes the authors' files, tiny and random."""
+    path = ROOT / "tests/decoder/authors/conftest.py"
+    spec = importlib.util.spec_from_file_location("files_of_authors_for_cli", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    folder.mkdir()
+    module.write_authors_files(folder, "mb")
+    return module
+
+
+def test_the_authors_files_are_imported_or_refused_in_a_sentence(monkeypatch):
+    module = authors_files(Path("theirs"))
+    command = ["import-authors", "theirs", "--model", "mb", "--output", "models"]
+    refused = RUNNER.invoke(cli.app, command)
+    assert refused.exit_code == 2 and not Path("models").exists()
+    assert len(refused.stderr.splitlines()) == 1 and "theirs/arcface_mb.pth" in refused.stderr
+    monkeypatch.setattr(convert, "Sizes", lambda: module.SIZES)
+    done = RUNNER.invoke(cli.app, command)
+    assert done.exit_code == 0, done.stderr
+    assert sorted(done.stdout.split()) == sorted(str(path) for path in Path("models").iterdir())
+    assert RUNNER.invoke(cli.app, [*command[:3], "r18", *command[4:]]).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_models_that_are_not_there_are_named_before_any_job(called, command):
+    Path("mine.yaml").write_text(
+        "extends: config/tiny.yaml\n"
+        "generator: {source: authors, models: nowhere}\n"
+        "decoder: {source: authors, folder: null}\n"
+        "recognizers: {default: {source: weights, weights: nowhere/recognizer.safetensors, "
+        "threshold: {fmr: 0.1}}}\n"
+    )
+    done = RUNNER.invoke(cli.app, [command, "--config", "mine.yaml"])
+    assert done.exit_code == 2 and called == []
+    assert done.stderr.startswith(
+        "mine.yaml: key generator.models: nowhere/recognizer.safetensors is missing"
+    )
 
 
 def test_run_calls_snakemake_with_file_profile_and_cores(called):

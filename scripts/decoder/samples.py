@@ -1,6 +1,8 @@
 """Rule decoder_samples."""
 
-from attribute_recovery.config import Compute, DecoderSection
+from pydantic import TypeAdapter
+
+from attribute_recovery.config import Compute, DecoderConfig
 from attribute_recovery.tracking.scripts import data_paths, flat_metrics, recorded_script
 
 if __name__ == "__main__":
@@ -8,7 +10,7 @@ if __name__ == "__main__":
         from attribute_recovery.decoder.attacks import sample_and_attack
 
         metrics = sample_and_attack(
-            DecoderSection.model_validate(snakemake.params.settings),
+            TypeAdapter(DecoderConfig).validate_python(snakemake.params.settings),
             snakemake.params.seed,
             snakemake.params.n_boot,
             Compute.model_validate(snakemake.params.compute),

@@ -1,6 +1,8 @@
 """Rule generator_train."""
 
-from attribute_recovery.config import Compute, GeneratorSection
+from pydantic import TypeAdapter
+
+from attribute_recovery.config import Compute, GeneratorConfig
 from attribute_recovery.tracking.scripts import checkpoint_path, data_paths, flat_metrics, recorded_script
 
 if __name__ == "__main__":
@@ -8,7 +10,7 @@ if __name__ == "__main__":
         from attribute_recovery.generator.prepare import prepare_generator
 
         metrics = prepare_generator(
-            GeneratorSection.model_validate(snakemake.params.settings),
+            TypeAdapter(GeneratorConfig).validate_python(snakemake.params.settings),
             snakemake.params.seed,
             Compute.model_validate(snakemake.params.compute),
             **data_paths(snakemake),

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -37,14 +38,18 @@ def run(
     config: ConfigFile = DEFAULT,
     profile: Annotated[str, typer.Option(help="Where jobs run: a folder of config/profiles/.")] = "local",
     cores: Annotated[int | None, typer.Option(min=1, help="Cores in all; the profile's if left out.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="A rule: only it and what it needs; all if left out.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and why.")] = False,
 ) -> None:
     """Brings the results up to date: all that is missing, damaged or changed is made again."""
     settings = _load(config)
     command = [*_snakemake(config), "--profile", f"config/profiles/{profile}"]
     command += ["--cores", str(cores)] if cores else []
+    only = ["--until", until] if until else []
     if dry_run:
-        raise typer.Exit(_call([*command, "--dry-run"]))
+        raise typer.Exit(_call([*command, *only, "--dry-run"]))
     # Why each job runs is for the dry run; here it would hide what jobs say.
     command += ["--quiet", "host", "reason"]
     with _only_run() as lock:
@@ -53,7 +58,7 @@ def run(
         if broken:
             # First alone: what is made again with equal content then leaves all later results as they are.
             _go_on_unless_interrupted(_call([*command, "--", *broken], lock))
-        raise typer.Exit(_call(command, lock))
+        raise typer.Exit(_call([*command, *only], lock))
 
 
 @app.command()
@@ -126,6 +131,31 @@ def card(
     typer.echo(f"{path}: fill in {', '.join(left)} (docs/recognizer.md)")
 
 
+class AuthorsModel(StrEnum):
+    """The recognizers that the authors publish models for."""
+
+    mb = "mb"
+    r50 = "r50"
+
+
+@app.command("import-authors")
+def import_authors(
+    folder: Annotated[Path, typer.Argument(help="Has the authors' files under their names.")],
+    *,
+    model: Annotated[AuthorsModel, typer.Option(help="Which recognizer: MobileFaceNet or IR-50.")],
+    output: Annotated[Path, typer.Option(help="Folder of models, written whole or not at all.")],
+) -> None:
+    """Converts the authors' checkpoints to safetensors with cards, for generator.source: authors."""
+    from attribute_recovery.decoder.authors.convert import import_authors as convert
+    from attribute_recovery.generator.authors_files import model_files
+
+    try:
+        convert(folder, model.value, output)
+    except ValueError as error:
+        raise _refusal(str(error)) from None
+    typer.echo("\n".join(str(path) for pair in model_files(output).values() for path in pair))
+
+
 @app.command("label-sheet")
 def label_sheet(
     folder: Annotated[Path, typer.Argument(help="Where labels.csv and the sheets are written.")],
@@ -157,10 +187,12 @@ def _load(path: Path) -> "Config":
     from attribute_recovery.config import load_config
     from attribute_recovery.config_files import ConfigError
     from attribute_recovery.dataset.prepare import check_dataset
+    from attribute_recovery.generator.authors_files import check_generator
 
     try:
         config = load_config(path)
         check_dataset(config.dataset, path)
+        check_generator(config, path)
     except ConfigError as error:
         raise _refusal(str(error)) from None
     return config
@@ -238,11 +270,17 @@ def _remove_broken_manifests(settings: "Config") -> list[str]:
 
 
 def _can_be_made(path: Path, settings: "Config") -> bool:
-    """Of results/EXPERIMENT/STAGE/manifest, or results/EXPERIMENT/RECOGNIZER/STAGE/manifest."""
-    if len(path.parts) == 4:
+    """Of results/EXPERIMENT/STAGE/manifest, or results/EXPERIMENT/RECOGNIZER/STAGE/manifest; where there are
+    folds, results/EXPERIMENT/fold_K/... too."""
+    below = path.parts[2:]
+    if below[0] in {f"fold_{number}" for number in range(1, settings.folds + 1)}:
+        below = below[1:]
+    if len(below) == 2:
         # A comparison that is left from more recognizers cannot be made of one.
-        return path.parts[2] != "significance" or len(settings.recognizers) > 1
-    return path.parts[2] in settings.recognizers
+        return below[0] != "significance" or len(settings.recognizers) > 1
+    if path.stem == "manifest-decoder_folder" and getattr(settings.decoder, "folder", None) is None:
+        return False
+    return below[0] in settings.recognizers
 
 
 def _go_on_unless_interrupted(code: int) -> None:

@@ -7,15 +7,18 @@ There are no defaults in the models: a configuration file is either complete or 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from attribute_recovery.config_authors import AuthorsDecoder, AuthorsGenerator, check_authors
 from attribute_recovery.config_counterfactuals import CounterfactualsSection
 from attribute_recovery.config_faces import (
     CelebaDataset,
     FoldersDataset,
+    FoldsSplit,
     InsightfaceDataset,
     LfwDataset,
     SharesSplit,
@@ -23,15 +26,14 @@ from attribute_recovery.config_faces import (
 )
 from attribute_recovery.config_files import ConfigError, read_overlaid, sentence
 from attribute_recovery.config_marginals import (
-    MarginalConfig,
     Name,
     Positive,
     PositiveReal,
     Probability,
     Section,
-    Several,
 )
 from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
+from attribute_recovery.config_world import WorldDataset
 
 __all__ = [
     "Config",
@@ -55,51 +57,6 @@ class Compute(Section):
     precision: Literal["auto", "bf16", "float32"] = Field(
         description="for training our own networks; auto takes bf16 where the processor has it"
     )
-
-
-class SplitCounts(Section):
-    """A number for each split by identity."""
-
-    recognizer: Annotated[int, Field(ge=0)] = Field(
-        description="for training the recognizer, where it is trained here"
-    )
-    train: Several = Field(description="for T, heads, probes, editor and the generator")
-    calibration: Several = Field(description="for temperatures, choices between methods and the threshold")
-    test: Several = Field(description="read by the final figures only")
-
-    def items(self) -> list[tuple[str, int]]:
-        """(split, number) in order."""
-        return [(name, int(getattr(self, name))) for name in type(self).model_fields]
-
-
-class Correlation(Section):
-    """Two attributes whose latent variables go together."""
-
-    attributes: tuple[Name, Name] = Field(description="the pair")
-    value: Annotated[float, Field(gt=-1.0, lt=1.0)] = Field(description="correlation of the latent variables")
-
-
-class World(Section):
-    """The default world: how its images look and who lives there."""
-
-    image_size: Literal[32, 64, 128, 256] = Field(description="side of the crops in pixels")
-    supersample: Literal[2, 4] = Field(description="rays a pixel and axis")
-    identities: SplitCounts = Field(description="identities of each split")
-    images_per_identity: SplitCounts = Field(description="images of each identity in each split")
-    marginals: dict[Name, MarginalConfig] = Field(description="the population: one entry for each attribute")
-    correlations: list[Correlation] = Field(description="pairs that are not independent")
-
-
-class WorldDataset(Section):
-    """The default world, rendered."""
-
-    source: Literal["world"] = Field(description="the default world")
-    world: World = Field(description="the default world's settings")
-
-    @property
-    def image_size(self) -> int:
-        """Side of the crops in pixels."""
-        return self.world.image_size
 
 
 DatasetConfig = Annotated[
@@ -149,16 +106,23 @@ class GeneratorTraining(Section):
     adversarial_from: Probability = Field(
         description="part of the training after which the discriminator takes part"
     )
+    augmentation: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        description="how far training images are mirrored, moved and lit anew, 0 for not at all: for few "
+        "images, without attributes that a mirror would change"
+    )
 
 
 class GeneratorSection(Section):
-    """G and E."""
+    """G and E of our own, shipped or trained."""
 
     source: Literal["shipped", "train"] = Field(
         description="shipped: the default world's, made by config/world-generator.yaml; train: a new one"
     )
     network: GeneratorNetwork = Field(description="sizes, used by source: train")
     training: GeneratorTraining = Field(description="used by source: train")
+
+
+GeneratorConfig = Annotated[GeneratorSection | AuthorsGenerator, Field(discriminator="source")]
 
 
 class Heads(Section):
@@ -208,6 +172,7 @@ class IdentityLesson(Section):
 class DecoderSection(Section):
     """T: the conditional distribution of codes given an embedding, by flow matching."""
 
+    source: Literal["train"] = Field(description="train it on codes and embeddings of the images")
     hidden: Positive = Field(description="width of its residual blocks")
     blocks: Positive = Field(description="number of its residual blocks")
     steps: Positive = Field(description="optimiser steps")
@@ -226,6 +191,9 @@ class DecoderSection(Section):
     samples: Annotated[int, Field(ge=19)] = Field(
         description="codes drawn for each embedding where the spread counts"
     )
+
+
+DecoderConfig = Annotated[DecoderSection | AuthorsDecoder, Field(discriminator="source")]
 
 
 class RecoverySection(Section):
@@ -285,18 +253,24 @@ class Config(Section):
     )
     compute: Compute = Field(description="threads, device, precision")
     dataset: DatasetConfig = Field(description="images, identities, attributes")
-    generator: GeneratorSection = Field(description="G and E")
+    generator: GeneratorConfig = Field(description="G and E")
     attributes: AttributesSection = Field(description="heads and editor")
     recognizers: dict[Name, RecognizerConfig] = Field(
         min_length=1, description="the recognizers to explain, by name"
     )
     embeddings: EmbeddingsSection = Field(description="storage of embeddings")
-    decoder: DecoderSection = Field(description="T")
+    decoder: DecoderConfig = Field(description="T")
     recovery: RecoverySection = Field(description="recovered attributes and probe")
     significance: SignificanceSection = Field(description="what each attribute weighs")
     counterfactuals: CounterfactualsSection = Field(description="what would have to change")
     report: ReportSection = Field(description="the page")
     tracking: Tracking = Field(description="MLflow")
+
+    @property
+    def folds(self) -> int:
+        """Number of folds of the cross-fitting; 0 where there is none."""
+        splits = getattr(self.dataset, "splits", None)
+        return splits.folds if isinstance(splits, FoldsSplit) else 0
 
     @model_validator(mode="after")
     def _trained_recognizers_have_identities(self) -> Self:
@@ -305,12 +279,27 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _recognizers_are_not_called_as_folds(self) -> Self:
+        for name in self.recognizers if self.folds else ():
+            if re.fullmatch(r"fold_\d+", name):
+                raise ValueError(
+                    f"recognizers.{name}: found the name of a fold's folder, allowed is any other name where "
+                    "dataset.splits.by is folds"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _the_shipped_generator_is_of_the_world(self) -> Self:
         if self.dataset.source != "world" and self.generator.source == "shipped":
             raise ValueError(
                 "generator.source: found 'shipped', which knows the default world only; allowed is 'train' "
-                f"where dataset.source is {self.dataset.source!r}"
+                f"or 'authors' where dataset.source is {self.dataset.source!r}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _the_authors_models_go_together(self) -> Self:
+        check_authors(self.generator, self.decoder, self.recognizers)
         return self
 
     @model_validator(mode="after")
@@ -326,6 +315,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _generator_makes_images_of_that_size(self) -> Self:
+        if not isinstance(self.generator, GeneratorSection):
+            return self
         size, network = self.dataset.image_size, self.generator.network
         stages = size.bit_length() - 3  # 2^(stages + 2) = size
         for name in ("decoder_channels", "decoder_blocks", "encoder_channels", "encoder_blocks"):
@@ -349,6 +340,11 @@ def _require_identities_for_training(dataset: DatasetConfig) -> None:
                     f"dataset.world.{name}.recognizer: found {found.recognizer}, allowed is {least} "
                     "or more where a recognizer has source train"
                 )
+    elif isinstance(dataset.splits, FoldsSplit):
+        raise ValueError(
+            "dataset.splits.by: found folds, allowed is shares or source where a recognizer has source "
+            "train: in folds nobody is left to train it on"
+        )
     elif isinstance(dataset.splits, SharesSplit) and dataset.splits.recognizer == 0.0:
         raise ValueError(
             "dataset.splits.recognizer: found 0, allowed is more than 0 where a recognizer has source train"

@@ -86,7 +86,19 @@ class SourceSplit(Section):
     by: Literal["source"] = Field(description="the source's own; nobody may be in two of them")
 
 
-Split = Annotated[SharesSplit | SourceSplit, Field(discriminator="by")]
+class FoldsSplit(Section):
+    """Cross-fitting: identities dealt into folds, each of which is held out once."""
+
+    by: Literal["folds"] = Field(
+        description="identities dealt into folds, and everything trained and measured once a fold; for few "
+        "people, and for recognizers that are brought"
+    )
+    folds: Annotated[int, Field(ge=3, le=10)] = Field(
+        description="number of folds: one is held out, one calibrates, the others train"
+    )
+
+
+Split = Annotated[SharesSplit | SourceSplit | FoldsSplit, Field(discriminator="by")]
 
 
 def _unique(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,9 @@ WHOLE = ("normal", "uniform", "classes", "fmr", "value", "from")
 # Sections whose entries have other keys for another value of their key `source`: a new value starts anew.
 TOLD_BY_SOURCE = ("recognizers",)
 # Sections that do so themselves.
-THEMSELVES_TOLD_BY_SOURCE = ("dataset",)
+THEMSELVES_TOLD_BY_SOURCE = ("dataset", "decoder")
+# Values of `source` that have keys of their own, in sections whose other sources share theirs.
+APART = {"generator": ("authors",)}
 # Where one of these has another value, any mapping starts anew.
 KINDS = ("by", "kind")
 
@@ -111,7 +113,10 @@ def _overlay(base: dict[str, Any], over: dict[str, Any], section: str = "") -> d
 
 def _replaces(old: dict[str, Any], new: dict[str, Any], section: str, key: str) -> bool:
     by_source = section in TOLD_BY_SOURCE or (not section and key in THEMSELVES_TOLD_BY_SOURCE)
-    other_source = by_source and new.get("source", old.get("source")) != old.get("source")
+    before, after = old.get("source"), new.get("source", old.get("source"))
+    if not section and key in APART:
+        by_source = before in APART[key] or after in APART[key]
+    other_source = by_source and after != before
     other_kind = any(name in old and new.get(name, old[name]) != old[name] for name in KINDS)
     return other_source or other_kind or any(name in new for name in WHOLE)
 

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from attribute_recovery.attributes import edit as edit_module
+from attribute_recovery.attributes import principal
 from attribute_recovery.attributes.edit import (
     DAMPING,
     AttributeEditor,
@@ -22,6 +24,7 @@ from attribute_recovery.attributes.edit import (
     train_editor,
 )
 from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork
+from attribute_recovery.attributes.principal import PrincipalSpace
 from attribute_recovery.attributes.train import train_heads
 from attribute_recovery.config import Editor, Heads
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
@@ -261,6 +264,48 @@ def test_the_rule_writes_an_editor_that_loads(trained: Any, schema: AttributeSch
     found = editor.edit(torch.zeros(3, 6), torch.zeros(3, 5), torch.ones(3, 5))
     assert found.shape == (3, 6) and bool(found.isfinite().all()) and bool(found.any())
     assert not torch.equal(editor.networks.covariance, torch.eye(6))
+
+
+def test_long_codes_are_edited_along_their_principal_components(
+    trained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same world with the bound below its six numbers a code."""
+    monkeypatch.setattr(edit_module, "LONGEST_CODE", 5)
+    monkeypatch.setattr(principal, "MOST_COMPONENTS", 3)
+    result, folder = trained("long")
+    assert result["drawn_codes"] == 80 and 0.3 < result["kept_variance"] < 1
+    editor = load_editor(folder / "editor.safetensors", folder / "editor.json", CPU)
+    space = editor.networks.space
+    assert (
+        space is not None
+        and len(space.deviations) == json.loads((folder / "editor.json").read_text())["components"]
+    )
+    code, outside = torch.randn(3, 6), torch.randn(3, 6)
+    outside = outside - space.moved(torch.zeros(3, 6), space.within(space.centre + outside))
+    current, wanted = torch.zeros(3, 5), torch.ones(3, 5)
+    found = editor.edit(code, current, wanted)
+    assert bool((found - code).abs().sum(1).gt(0).all())
+    # What the space does not hold of a code changes nothing, and is not changed.
+    torch.testing.assert_close(
+        editor.edit(code + outside, current, wanted) - outside, found, atol=1e-3, rtol=1e-3
+    )
+    torch.testing.assert_close(editor.edit(code, current, current), code, atol=1e-3, rtol=1e-3)
+    assert editor.read(code).shape == (3, 5)
+
+
+def test_an_edit_along_components_is_the_edit_in_the_space() -> None:
+    """With all directions, and rotated, R reads the same and an exact edit does the same."""
+    jacobian = torch.randn(2, 3)
+    turn = torch.linalg.qr(torch.randn(3, 3))[0]
+    plain = Linear(jacobian, torch.eye(3))
+    turned = Linear(jacobian @ turn.T, torch.eye(3))
+    turned.space = PrincipalSpace(3, 3)
+    turned.space.directions.copy_(turn)
+    ones, zeros = torch.ones(2), torch.zeros(2)
+    editors = [AttributeEditor(None, networks, zeros, ones, {}, {}, 3) for networks in (plain, turned)]  # type: ignore[arg-type]
+    code, current, wanted = torch.randn(4, 3), torch.zeros(4, 2), torch.randn(4, 2)
+    first, second = (editor.edit(code, current, wanted) for editor in editors)
+    torch.testing.assert_close(first, second, atol=1e-4, rtol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_bytes(trained: Any) -> None:

@@ -76,6 +76,7 @@ class StubGenerator:
 
     decoded: int = 0
     device: torch.device = CPU
+    at_once: int | None = None
 
     def decode(self, code: Tensor) -> Tensor:
         self.decoded += len(code)

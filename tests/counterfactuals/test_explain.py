@@ -140,6 +140,17 @@ def test_representations_flip_in_both_directions(
     }
 
 
+def test_t_of_one_point_is_decoded_once_and_has_no_standard_error(
+    people: Material, settings: CounterfactualsSection, tmp_path: Path, world
+) -> None:
+    point = Decoder(world.StubTransformer(), people.generator, 0, people.decoder.device)
+    table, values = explain_representations(replace(people, decoder=point), settings, 1, 20, tmp_path)
+    errors = [name for name in table.columns if name.startswith("change_se.")]
+    assert errors and table[errors].isna().all(axis=None)
+    assert set(table["flipped_samples"]) <= {0.0, 1.0}
+    assert values["representation_flip_rate"]["to_non_match"] == 1.0
+
+
 def test_failed_representations_stay_in_the_rate(
     people: Material, settings: CounterfactualsSection, tmp_path: Path, world
 ) -> None:

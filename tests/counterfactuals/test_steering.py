@@ -26,6 +26,7 @@ class Transformer:
 
 class Generator:
     device = torch.device("cpu")
+    at_once: int | None = None
 
     def __init__(self) -> None:
         self.decoded = 0
@@ -100,6 +101,28 @@ def test_where_no_face_is_within_reach_the_best_that_was_seen_comes_back() -> No
     score, before = decoded_scores(found, other, noise), decoded_scores(ahead, other, noise)
     assert 0.40 < score < before
     assert angle(found, z) <= aim.reach + 1e-9
+
+
+@pytest.mark.parametrize(("at_once", "batch"), [(None, 3), (8, 2), (2, 1)])
+def test_a_generator_that_decodes_few_at_once_gets_fewer_with_gradients(
+    at_once: int | None, batch: int
+) -> None:
+    class Bounded(Generator):
+        def __init__(self) -> None:
+            super().__init__()
+            self.largest = 0
+
+        def decode(self, code: Tensor) -> Tensor:
+            self.largest = max(self.largest, len(code))
+            return code
+
+    generator = Bounded()
+    generator.at_once = at_once
+    decoder = Decoder(Transformer(), generator, 1, torch.device("cpu"))  # type: ignore[arg-type]
+    z, other = np.repeat(on_sphere(30, 0)[None], 3, 0), np.repeat(on_sphere(0, 0)[None], 3, 0)
+    aim, ahead = aim_of(z, other, np.cos(np.radians(40)), travel=1.5)
+    steer(decoder, Recognizer(), aim, ahead, np.zeros((3, 3), np.float32))  # type: ignore[arg-type]
+    assert generator.largest == batch
 
 
 def test_rows_do_not_know_of_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

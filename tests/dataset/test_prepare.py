@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 import torch
 
-from attribute_recovery.config import Compute, ConfigError, WorldDataset, load_config
+from attribute_recovery.config import Compute, ConfigError, load_config
+from attribute_recovery.config_world import WorldDataset
 from attribute_recovery.dataset import prepare
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import read_images, read_parquet, read_table

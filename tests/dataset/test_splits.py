@@ -77,4 +77,40 @@ def test_few_people_are_remarked_on() -> None:
     assert found.startswith(
         "40 identities are fewer than 100: all their 780 pairs of people together bear no"
     )
-    assert "below 0.0038," in found
+    assert "below 0.0038;" in found
+
+
+@settings(deadline=None)
+@given(n=st.integers(6, 99), folds=st.integers(3, 5), seed=st.integers(0, 2**31))
+def test_folds_are_even_and_do_not_depend_on_the_order(n: int, folds: int, seed: int) -> None:
+    if n < 2 * folds:
+        return
+    found = splits.deal_folds(people(n), folds, seed)
+    counts = Counter(found.values())
+    assert set(counts) == set(range(1, folds + 1))
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert splits.deal_folds(people(n)[::-1], folds, seed) == found
+
+
+def test_too_few_people_for_the_folds_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"dataset.splits.folds: found 5 for 9 identities, allowed is at most 4"
+    ):
+        splits.deal_folds(people(9), 5, 1)
+
+
+def test_in_its_fold_everybody_is_held_out_once() -> None:
+    roles = [splits.roles_in_fold([1, 2, 3, 4], number, 4).tolist() for number in range(1, 5)]
+    for column in zip(*roles, strict=True):
+        assert sorted(column) == ["calibration", "test", "train", "train"]
+    assert roles[0] == ["test", "calibration", "train", "train"]
+    assert roles[3] == ["calibration", "train", "train", "test"]
+
+
+def test_few_people_are_told_what_they_can_bear() -> None:
+    (sentence,) = splits.few_identities(40)
+    assert "780 pairs of people together bear no false match rate below 0.0038" in sentence
+    assert "splits: {by: folds, folds: 5} would hold out everybody once" in sentence
+    (sentence,) = splits.few_identities(40, folds=True)
+    assert "all are used to fix the threshold" in sentence
+    assert splits.few_identities(100) == []

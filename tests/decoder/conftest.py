@@ -74,6 +74,7 @@ def settings() -> DecoderSection:
 
 def decoder_settings() -> DecoderSection:
     return DecoderSection(
+        source="train",
         hidden=16,
         blocks=1,
         steps=20,

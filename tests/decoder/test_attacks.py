@@ -144,6 +144,18 @@ def test_readings_do_not_depend_on_the_batch_size(schema: AttributeSchema) -> No
     assert not np.allclose(readings(STUB_DECODER, StubEstimator(schema), codes, 5), whole)
 
 
+def test_of_a_single_sample_the_mean_is_read_and_there_is_no_spread(schema: AttributeSchema) -> None:
+    codes = np.random.default_rng(0).standard_normal((6, 1, 3)).astype(np.float32)
+    first, second = (readings(STUB_DECODER, StubEstimator(schema), codes, seed) for seed in (1, 2))
+    assert np.array_equal(first, second)
+    np.testing.assert_array_equal(first[:, :, 0], codes[:, :, 0])
+    people = np.array(["a", "b"] * 3, object)
+    values = spread(schema, first, {}, {}, people, 20, 1)
+    names = [attribute.name for attribute in schema.continuous]
+    assert values["coverage_90"] == values["crps_skill"] == dict.fromkeys(names)
+    assert values["coverage_90_interval"] == {name: [None, None] for name in names}
+
+
 def gaussian_case(schema: AttributeSchema, width: float, n: int = 3000):  # type: ignore[no-untyped-def]
     """Truth N(m, 1) with m ~ N(0, 2²); samples N(m, width²), in the columns of `readings`."""
     rng = np.random.default_rng(2)

@@ -1,7 +1,6 @@
 """The decoder: noise of its own for each row and the same in every call, batches, files that do not fit."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribute_recovery.decoder.decoder import Decoder, check_origin, load_decoder, row_noise
+from attribute_recovery.decoder.decoder import Decoder, load_decoder, row_noise
 from attribute_recovery.decoder.transformer import LatentTransformer
 from attribute_recovery.statistics.quality import interval_coverage
 from attribute_recovery.tracking.digest import sha256_file
@@ -153,17 +152,3 @@ def test_a_missing_key_and_missing_weights_are_named(files: tuple[Path, Path], m
     weights.unlink()
     with pytest.raises(ValueError, match=r"transformer\.safetensors: cannot be read"):
         load_decoder(weights, card, models[0])
-
-
-@pytest.mark.parametrize("name", ["generator", "recognizer"])
-def test_another_origin_is_refused(files: tuple[Path, Path], tiny_run, tmp_path: Path, name: str) -> None:
-    own = tiny_run.paths("generator_weights", "recognizer_weights")
-    check_origin(files[1], **own)
-    other = tmp_path / "other.safetensors"
-    shutil.copy(own[f"{name}_weights"], other)
-    with other.open("ab") as file:
-        file.write(b"x")
-    with pytest.raises(
-        ValueError, match=f"other.safetensors: found sha256 .*, the {name} that .* was trained for"
-    ):
-        check_origin(files[1], **(own | {f"{name}_weights": other}))

@@ -37,6 +37,7 @@ KEYS = {
     "used_fmr",
     "claimable_fmr",
     "threshold_kind",
+    "threshold_split",
     "score",
     "gradients",
     "differentiable",

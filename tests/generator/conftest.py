@@ -1,5 +1,7 @@
 """One thread for every test, pictures of 16 pixels with labels, and networks small enough for them."""
 
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,6 +80,7 @@ def training() -> GeneratorTraining:
         cycle_from=0.5,
         adversarial_weight=0.0,
         adversarial_from=0.5,
+        augmentation=0.0,
     )
 
 
@@ -122,3 +125,18 @@ def dataset(tmp_path: Path, pictures: npt.NDArray[np.uint8]) -> Path:
     write_table(pd.concat([table, labels], axis=1), folder / "images.parquet")
     write_schema(schema, folder / "attributes.json")
     return folder
+
+
+@pytest.fixture(scope="session")
+def authors_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the authors' models, tiny and random: images of 8 pixels, codes of 4 styles of 12."""
+    path = Path(__file__).parents[1] / "decoder" / "authors" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("tiny_files_of_authors", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("authors")
+    module.write_authors_files(folder, "mb")
+    module.import_authors(folder, "mb", folder / "models", sizes=module.SIZES)
+    return folder / "models"

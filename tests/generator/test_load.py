@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from attribute_recovery.config import GeneratorNetwork
-from attribute_recovery.generator.load import CARD_KEYS, LoadedGenerator, load_generator
+from attribute_recovery.generator.cards import GENERATOR_KEYS
+from attribute_recovery.generator.load import LoadedGenerator, load_generator
 from attribute_recovery.generator.prepare import generator_card
 from attribute_recovery.generator.train import Autoencoder, to_tensor
 from attribute_recovery.training.weights import save_weights, write_card
@@ -120,7 +121,7 @@ def test_a_missing_or_damaged_file_is_refused(files: tuple[Path, Path]) -> None:
 
 
 def test_the_card_says_what_it_was_trained_on(card_values: dict[str, Any], pictures: Images) -> None:
-    assert set(card_values) == CARD_KEYS
+    assert set(card_values) == GENERATOR_KEYS
     assert card_values["images"] == 64 and card_values["image_size"] == 16
     changed = pictures.copy()
     changed[3, 2, 1, 0] ^= 1

@@ -118,6 +118,7 @@ def test_standardise_codes_takes_many_images_evenly_and_no_others(network: Gener
         {},
         {"adversarial_weight": 0.5},
         {"attribute_weight": 0.5},
+        {"augmentation": 0.5},
         {"attribute_weight": 0.5, "cycle_weight": 0.5},
     ],
 )
@@ -163,6 +164,19 @@ def test_an_adversary_takes_part_only_with_a_weight_and_from_its_start(
     late, losses = trained(adversarial_weight=0.5, adversarial_from=0.5)
     assert losses == {"image", "bands", "strength", "verdict", "discriminator"}
     assert not torch.equal(late.generator.image.weight, without.generator.image.weight)
+
+
+def test_augmented_images_are_what_is_asked_for_and_stay_in_range(
+    pictures: Images, network: GeneratorNetwork, training: GeneratorTraining
+) -> None:
+    plain, _ = train_autoencoder(pictures, network, training, LOOP)
+    changed, _ = train_autoencoder(pictures, network, training.model_copy(update={"augmentation": 0.5}), LOOP)
+    assert not torch.equal(plain.generator.image.weight, changed.generator.image.weight)
+    images = module._training_images(pictures[:8], 1.0, (1, 2))
+    assert images.shape == (8, 3, *pictures.shape[1:3])
+    assert float(images.abs().max()) <= 1
+    assert torch.equal(images, module._training_images(pictures[:8], 1.0, (1, 2)))
+    assert torch.equal(module._training_images(pictures[:8], 0.0, (1, 2)), module.to_tensor(pictures[:8]))
 
 
 def test_the_reading_error_by_hand_and_without_what_is_not_known() -> None:

@@ -51,13 +51,13 @@ def test_our_own_architecture_is_taken_too(tmp_path: Path, make_card: Cards) -> 
     [
         (
             {"linear.weight": torch.ones(6, 9)},
-            r"tensor 'linear.weight': found shape \(6, 9\), 'toynet' in the card's sizes has \(6, 256\)",
+            r"tensor 'linear.weight': found shape \(6, 9\), a toynet of the card's sizes has \(6, 256\)",
         ),
         (
             {"slope.weight": None},
-            r"tensor 'slope.weight' of shape \(4,\), which 'toynet' has, is missing \(found are conv",
+            r"tensor 'slope.weight' of shape \(4,\) is missing for a toynet of the card's sizes; found are",
         ),
-        ({"head.weight": torch.ones(3)}, "tensor 'head.weight' does not belong to 'toynet'"),
+        ({"head.weight": torch.ones(3)}, "tensor 'head.weight' is not part of a toynet of the card's sizes"),
     ],
 )
 def test_the_first_tensor_that_does_not_fit_is_named(

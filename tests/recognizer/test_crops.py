@@ -5,7 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from torch import Tensor
 
 from attribute_recovery.recognizer.card import Fitted, RecognizerCard, Template
 from attribute_recovery.recognizer.crops import placed, resized, to_crops
@@ -80,15 +83,34 @@ def test_nothing_moves_where_templates_agree_or_are_not_known(make_card: Cards, 
     assert torch.equal(to_crops(pixels, make_card()), pixels)
 
 
-def test_aligned_corners_keep_the_corner_pixels(make_card: Cards) -> None:
+def test_aligned_corners_keep_the_corner_pixels() -> None:
     pixels = torch.rand(1, 3, 31, 31) * 2 - 1
-    found = resized(pixels, make_card(interpolation="bilinear_aligned_corners"))
+    found = resized(pixels, 16, "bilinear_aligned_corners")
     assert torch.allclose(found[..., ::15, ::15], pixels[..., ::30, ::30], atol=1e-6)
 
 
-def test_area_is_the_mean_of_each_block(make_card: Cards) -> None:
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(2, 40), st.floats(-2, 2), st.floats(-2, 2))
+def test_resized_a_plane_stays_a_plane_from_corner_to_corner(
+    height: int, width: int, side: int, down: float, right: float
+) -> None:
+    def plane(h: int, w: int) -> Tensor:
+        return down * torch.linspace(0, 1, h)[:, None] + right * torch.linspace(0, 1, w)[None]
+
+    found = resized(plane(height, width)[None, None], side, "bilinear_aligned_corners")
+    torch.testing.assert_close(found[0, 0], plane(side, side), atol=1e-4, rtol=0)
+
+
+def test_resized_nothing_is_averaged_and_what_fits_comes_back() -> None:
+    image = torch.zeros(1, 1, 5, 5)
+    image[0, 0, 1, 1] = 1.0
+    assert float(resized(image, 3, "bilinear_aligned_corners").abs().max()) == 0.0
+    assert resized(image, 5, "bilinear_aligned_corners") is image
+
+
+def test_area_is_the_mean_of_each_block() -> None:
     pixels = torch.rand(1, 3, 64, 64) * 2 - 1
-    found = resized(pixels, make_card(interpolation="area"))
+    found = resized(pixels, 16, "area")
     assert torch.allclose(found, pixels.reshape(1, 3, 16, 4, 16, 4).mean((3, 5)), atol=1e-6)
 
 
@@ -96,10 +118,10 @@ def test_area_is_the_mean_of_each_block(make_card: Cards) -> None:
     ("interpolation", "filter_"),
     [("bilinear", Image.Resampling.BILINEAR), ("bicubic", Image.Resampling.BICUBIC)],
 )
-def test_bilinear_and_bicubic_are_pillows(make_card: Cards, interpolation: str, filter_: int) -> None:
+def test_bilinear_and_bicubic_are_pillows(interpolation: str, filter_: int) -> None:
     values = np.random.default_rng(0).uniform(-1, 1, (50, 50)).astype(np.float32)
     expected = np.asarray(Image.fromarray(values).resize((16, 16), filter_))
-    found = resized(torch.from_numpy(values).expand(1, 3, 50, 50), make_card(interpolation=interpolation))
+    found = resized(torch.from_numpy(values).expand(1, 3, 50, 50), 16, interpolation)
     assert np.abs(found[0, 0].numpy() - expected).max() < 1e-4
 
 

@@ -43,6 +43,36 @@ def test_the_better_route_is_chosen_and_both_are_calibrated(
         assert np.std((truth - forecast.mean)[~held] / rest.sd) == pytest.approx(1, abs=0.1)
 
 
+def test_one_sample_is_a_normal_forecast_whose_spread_is_fitted(linear_world: Any) -> None:
+    samples, readings, truth, held = _yaw(3, 0.6, 1.0)
+    marginal = continuous_marginal("yaw", truth)
+    found = routes(linear_world.schema["yaw"], samples[:, :1], readings, truth, held, marginal)
+    forecast = found.decoder
+    assert isinstance(forecast, ContinuousForecast)
+    assert forecast.samples is None and len(set(forecast.sd.round(9))) == 1
+    error = (truth - forecast.mean)[~held]
+    assert np.std(error / forecast.sd[~held]) == pytest.approx(1, abs=0.1)
+    assert np.std(error) < 0.8 < 1 <= np.std(truth[~held]) + 0.1
+
+
+def test_one_samples_probabilities_are_the_heads_own() -> None:
+    from attribute_recovery.dataset.attributes import Attribute
+
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 2, 600)
+    sure = np.where(truth == 1, 0.999, 0.001)
+    read = np.stack([1 - sure, sure], 1)[:, None]
+    half = np.full((600, 2), 0.5, np.float32)
+    flat = Estimates({}, {}, {"beard": half})
+    beard = Attribute("beard", "appearance", "binary", "mixed", "", categories=("off", "on"))
+    marginal = discrete_marginal(truth, 2)
+    held = np.arange(600) < 300
+    found = routes(beard, read, ProbeReadings(flat, flat), truth, held, marginal)
+    assert isinstance(found.decoder, DiscreteForecast) and found.chosen == "decoder"
+    right = found.decoder.probabilities[np.arange(600), truth]
+    assert right.min() > 0.97
+
+
 def test_truth_outside_the_held_images_is_not_looked_at(linear_world: Any) -> None:
     samples, readings, truth, held = _yaw(1, 0.5, 0.5)
     marginal = continuous_marginal("yaw", truth)

@@ -4,7 +4,13 @@ from pathlib import Path
 from types import ModuleType
 
 from attribute_recovery.report.blocks import Absent, Picture, Table, Text
-from attribute_recovery.report.domain import data_section, declared_attributes, heads_section, stands_on
+from attribute_recovery.report.domain import (
+    data_section,
+    declared_attributes,
+    generator_section,
+    heads_section,
+    stands_on,
+)
 from attribute_recovery.report.results import Results
 
 
@@ -17,6 +23,13 @@ def test_made_images_are_said_to_be_made(made: ModuleType, experiment: Path) -> 
     other = data_section(Results(experiment)).blocks[0]
     assert isinstance(other, Text)
     assert other.text == "3 images of 1 person, aligned by the eyes. Real people are shown on this page."
+
+
+def test_folds_are_told(made: ModuleType, experiment: Path) -> None:
+    made.write(experiment / "dataset/report.json", {"source": "folders", "images": 400, "folds": 5})
+    first = data_section(Results(experiment)).blocks[0]
+    assert isinstance(first, Text)
+    assert "cross-fitted in 5 folds by identity" in first.text
 
 
 def test_warnings_of_the_data_are_passed_on(made: ModuleType, experiment: Path) -> None:
@@ -42,6 +55,20 @@ def test_the_table_of_attributes_stays_when_nothing_was_measured(experiment: Pat
     (experiment / "attributes/metrics.json").unlink()
     kinds = [type(block) for block in heads_section(Results(experiment)).blocks]
     assert Absent in kinds and Table in kinds and Picture not in kinds
+
+
+def test_an_encoder_by_way_of_the_recognizer_is_told(made: ModuleType, experiment: Path) -> None:
+    metrics = {"generator": {}, "recognizers": {}}
+
+    def first() -> str:
+        block = generator_section(Results(experiment), metrics).blocks[0]
+        assert isinstance(block, Text)
+        return block.text
+
+    assert "Neither the recognizer that is explained" in first()
+    made.write(experiment / "generator/card.json", {"network": {"encoder": {"crop_size": 112}}})
+    assert "the code of an image is the code of its embedding, w = T(f(x))" in first()
+    assert "Neither" not in first()
 
 
 def test_what_a_figure_stands_on() -> None:

@@ -36,6 +36,13 @@ def test_both_routes_stand_side_by_side_on_their_own_scale(made: ModuleType) -> 
     assert explanation.recovery_table({"decoder": {}}) is None
 
 
+def test_one_sample_is_said_to_have_no_spread() -> None:
+    assert "what the samples of one z share is what z says" in explanation._decoder_sentence(20)
+    assert "what the samples of one z share is what z says" in explanation._decoder_sentence(None)
+    told = explanation._decoder_sentence(1)
+    assert "One sample has no spread, so coverage and CRPS skill of samples are not defined" in told
+
+
 def test_a_raised_false_match_rate_is_told(made: ModuleType) -> None:
     source = made.threshold_values() | {"requested_fmr": 1e-4, "fmr": 3 / 7140}
     facts = made.rates_metrics() | {"used_fmr": 3 / 7140, "threshold_on_calibration": source}

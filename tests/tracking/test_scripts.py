@@ -114,3 +114,16 @@ def test_flat_metrics_keep_numbers_only():
         "empty": {},
     }
     assert flat_metrics(nested) == {"tar": 0.9, "interval.0": 0.8, "interval.1": 0.95, "by.yaw.r2": 1}
+
+
+def test_a_fold_has_checkpoints_and_a_place_in_the_record_of_its_own(job):
+    whole = checkpoint_path(job)
+    job.wildcards["fold"] = ""
+    assert checkpoint_path(job) == whole
+    job.wildcards["fold"] = "/fold_2"
+    assert checkpoint_path(job).parent == whole.parent
+    assert checkpoint_path(job).name.startswith("decoder_train-r-fold_2-")
+    with recorded_script(job) as record:
+        data_paths(job)["weights"].parent.mkdir(parents=True)
+        data_paths(job)["weights"].write_bytes(b"whole")
+    assert json.loads(record.record_path.read_text())["wildcards"]["fold"] == "fold_2"

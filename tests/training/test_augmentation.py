@@ -117,3 +117,22 @@ def test_a_share_is_degraded() -> None:
     found = _changed(Augmentation(degraded=0.5, blur=1.0, noise=0.1))
     left = np.isclose(found, PLAIN, atol=1e-6).all(axis=(1, 2, 3))
     assert 10 < left.sum() < 30
+
+
+def test_a_warp_moves_smooth_images_a_little_and_invents_no_values() -> None:
+    across, down = np.meshgrid(np.linspace(0, 255, 32), np.linspace(0, 255, 32))
+    slope = np.stack([across, down, np.full_like(across, 128)], axis=-1).astype(np.uint8)[None].repeat(20, 0)
+    plain = slope.astype(np.float32) / 127.5 - 1
+    found = augmented(slope, Augmentation(warp=0.1), np.random.default_rng(3))
+    assert found.shape == plain.shape
+    assert found.min() >= plain.min() - 1e-5 and found.max() <= plain.max() + 1e-5
+    assert np.allclose(found[..., 2], plain[..., 2], atol=1e-5)
+    moved = np.abs(found - plain)[..., :2]
+    # Three entries move a corner, each by at most a tenth of half the side.
+    assert moved.mean() > 0.01
+    assert moved.max() <= 0.3 + 0.1
+    assert len(np.unique(moved.mean(axis=(1, 2, 3)).round(6))) == 20
+
+
+def test_a_warp_of_nothing_is_nothing() -> None:
+    assert np.allclose(_changed(Augmentation(warp=1e-9)), PLAIN, atol=1e-5)

@@ -19,6 +19,7 @@ def test_prepare_torch_sets_the_configured_threads_and_deterministic_algorithms(
     assert prepare_torch(compute(threads=2)) == torch.device("cpu")
     assert torch.get_num_threads() == 2
     assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,22 @@ def test_a_frozen_module_takes_no_gradient_and_keeps_its_statistics() -> None:
     module(image).sum().backward()
     assert image.grad is not None  # still differentiable in its input
     assert float(module[1].num_batches_tracked) == 0
+
+
+class FiveAxes(nn.Module):
+    """A weight as StyleGAN2's convolutions have it, and a buffer of four axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(1.0, 145.0).view(1, 4, 4, 3, 3))
+        self.register_buffer("kernel", torch.arange(0.0, 96.0).view(2, 3, 4, 4))
+
+
+def test_weights_of_five_axes_are_frozen_as_they_are() -> None:
+    module = frozen(FiveAxes(), torch.device("cpu"))
+    assert torch.equal(module.weight.detach().flatten(), torch.arange(1.0, 145.0))
+    assert module.weight.is_contiguous() and not module.weight.requires_grad
+    assert module.kernel.is_contiguous(memory_format=torch.channels_last)
 
 
 @given(st.integers(0, 300), st.integers(1, 70))

@@ -103,6 +103,9 @@ def test_cards_are_closed(tmp_path: Path) -> None:
     card.write_text(json.dumps({"a": 1, "b": 2, "c": 3}))
     with pytest.raises(ValueError, match="card.json: key 'c' is not known; a card has a, b"):
         read_card(card, {"a", "b"})
+    assert read_card(card, {"a", "b"}, frozenset({"c", "d"})) == {"a": 1, "b": 2, "c": 3}
+    with pytest.raises(ValueError, match="card.json: key 'b' is not known"):
+        read_card(card, {"a"}, frozenset({"c"}))
     card.write_text("[1, 2]")
     with pytest.raises(ValueError, match="card.json: key 'a' is missing"):
         read_card(card, {"a", "b"})

@@ -23,6 +23,7 @@ FLOORS = {
     "recovery": 6,
     "significance": 7,
     "counterfactuals": 7,
+    "folds": 8,
     "cli": 8,
 }
 LONGEST_FUNCTION = 60

@@ -1,6 +1,6 @@
 """Calibration of heads on held-out images: one number an attribute."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.dataset.known import is_known
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:
@@ -43,19 +44,28 @@ def deviation_factor(standardised: Tensor, log_sd: Tensor, truth: Tensor) -> flo
 
 
 def calibrate(
-    schema: AttributeSchema, parts: Mapping[str, Tensor], truth: Mapping[str, npt.NDArray[np.generic]]
+    schema: AttributeSchema,
+    parts: Mapping[str, Tensor],
+    truth: Mapping[str, npt.NDArray[np.generic]],
+    excluded: Collection[str] = (),
 ) -> dict[str, float]:
     """The calibration factor of each attribute from raw read-outs and truth.
 
     Args:
         schema: the attributes.
         parts: raw read-outs by attribute, see `heads.split_readout`.
-        truth: standardised values of continuous attributes, class numbers of discrete ones, (n,) each.
+        truth: standardised values of continuous attributes, class numbers of discrete ones, (n,) each; images
+            without a value (NaN, −1) do not count.
+        excluded: attributes that are left as they are, with the factor 1.
     """
     factors = {}
     for attribute in schema:
-        part = parts[attribute.name].detach().float().cpu()
-        target = torch.from_numpy(np.asarray(truth[attribute.name]))
+        if attribute.name in excluded:
+            factors[attribute.name] = 1.0
+            continue
+        known = is_known(attribute, truth[attribute.name])
+        part = parts[attribute.name].detach().float().cpu()[torch.from_numpy(known)]
+        target = torch.from_numpy(np.asarray(truth[attribute.name])[known])
         if attribute.is_discrete:
             factors[attribute.name] = temperature(part, target.long())
         else:

@@ -7,11 +7,14 @@ besides, along the directions in which codes vary (the smallest change in Mahala
 Δw = Σ Jᵀ (J Σ Jᵀ + λI)⁻¹ Δa).
 
 Both are fitted to codes of the split `train` and, since edits go where no image was, to codes drawn between
-and around them, labelled by the heads on their decoded images.
+and around them, labelled by the heads on their decoded images. Where an image has no label the heads' reading
+of its decoded code stands in, too. Attributes that heads could not learn are not editable.
+
+Long codes (`principal.LONGEST_CODE`) are edited in the space of their leading principal components.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from attribute_recovery.attributes.heads import AttributeEstimator, load_heads, schema_from
+from attribute_recovery.attributes.principal import LONGEST_CODE, PrincipalSpace, principal_space
 from attribute_recovery.config import Compute, Editor
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
+from attribute_recovery.dataset.known import is_known, left_out, moments
 from attribute_recovery.dataset.store import open_array, read_table, rows_of
 from attribute_recovery.generator.load import LoadedGenerator, load_generator
 from attribute_recovery.training.device import chunks, frozen, inference_dtype, prepare_torch
@@ -30,6 +35,8 @@ from attribute_recovery.training.loop import LoopSettings, train
 from attribute_recovery.training.weights import load_into, read_card, save_weights, write_card
 
 CARD_KEYS = {"attributes", "code_size", "hidden", "means", "scales", "iterations", "low", "high"}
+# How many principal components of codes are edited, where codes are long.
+OPTIONAL_KEYS = frozenset({"components"})
 
 # Attributes of drawn codes are read in their decoded images; so many of them for each code of an image.
 DRAWN_FOR_EACH = 1
@@ -41,16 +48,24 @@ Codes = npt.NDArray[np.float32]
 class EditorNetworks(nn.Module):
     """H and R, and the covariance of codes.
 
-    Attributes are encoded as in `AttributeSchema.encode`, continuous ones standardised.
+    Attributes are encoded as in `AttributeSchema.encode`, continuous ones standardised. With a number of
+    components a code is its coordinates in `space` wherever a code is spoken of here, and k in place of
+    code_size.
     """
 
     covariance: Tensor
 
-    def __init__(self, width: int, code_size: int, hidden: int) -> None:
+    def __init__(self, width: int, code_size: int, hidden: int, components: int | None = None) -> None:
         super().__init__()
-        self.mean_code = _perceptron(width, hidden, code_size)
-        self.reader = _perceptron(code_size, hidden, width)
-        self.register_buffer("covariance", torch.eye(code_size))
+        self.space = None if components is None else PrincipalSpace(code_size, components)
+        size = code_size if components is None else components
+        self.mean_code = _perceptron(width, hidden, size)
+        self.reader = _perceptron(size, hidden, width)
+        self.register_buffer("covariance", torch.eye(size))
+
+    def within(self, code: Tensor) -> Tensor:
+        """Codes (n, code_size) as H and R take them: themselves, or their coordinates."""
+        return code if self.space is None else self.space.within(code)
 
     def forward(self, encoded: Tensor) -> Tensor:
         """H: mean codes (n, code_size) of encoded attributes (n, width)."""
@@ -111,7 +126,8 @@ class AttributeEditor:
     def read(self, code: Tensor) -> Tensor:
         """R: encoded attributes in their units (n, width) of codes (n, code_size)."""
         with torch.no_grad():
-            encoded: Tensor = self.networks.read(code.float()) * self.scales + self.means
+            inner = self.networks.within(code.float())
+            encoded: Tensor = self.networks.read(inner) * self.scales + self.means
             return encoded
 
     def edit(self, code: Tensor, current: Tensor, wanted: Tensor) -> Tensor:
@@ -122,12 +138,13 @@ class AttributeEditor:
             current, wanted: encoded attributes in their units (n, width); columns that are equal are held.
         """
         start, end = self.standardise(current), self.standardise(wanted)
+        inner = self.networks.within(code)
         with torch.no_grad():
-            moved: Tensor = code + self.networks(end) - self.networks(start)
-            target = self.networks.read(code) + (end - start)
+            moved: Tensor = inner + self.networks(end) - self.networks(start)
+            target = self.networks.read(inner) + (end - start)
         for _ in range(self.iterations):
             moved = self._corrected(moved, target)
-        return moved
+        return moved if self.networks.space is None else self.networks.space.moved(code, moved - inner)
 
     def _corrected(self, code: Tensor, target: Tensor) -> Tensor:
         def read_one(single: Tensor) -> Tensor:
@@ -210,6 +227,11 @@ def train_editor(
 ) -> dict[str, Any]:
     """Write the editor's weights and card, fitted on the split `train`.
 
+    Means, scales and the observed range are those of the known values.
+
+    Returns:
+        Metrics: `drawn_codes`; of long codes `kept_variance`, the share that lies in the space of edits.
+
     Raises:
         ValueError: a file is missing or damaged, or two of them do not fit each other.
     """
@@ -218,15 +240,22 @@ def train_editor(
     schema, rows = read_schema(attributes), read_table(table)
     fitted = rows_of(rows, "train")
     known = open_array(codes)[:][fitted]
-    encoded = schema.encode(schema.from_table(rows.iloc[fitted]))
+    values = schema.known_from_table(rows.iloc[fitted]).values
+    encoded = schema.encode(values)
     generator = load_generator(generator_weights, generator_card, device, dtype)
     estimator = load_heads(heads_weights, heads_card, device, dtype)
+    completed = _completed(generator, estimator, known, encoded)
+    space, kept = principal_space(known) if generator.code_size > LONGEST_CODE else (None, 1.0)
+    known = known if space is None else space.within(torch.from_numpy(known)).numpy()
     drawn = drawn_codes(known, DRAWN_FOR_EACH * len(known), np.random.default_rng([seed, 1]))
-    drawn_encoded = _read_decoded(generator, estimator, drawn)
+    decoded = drawn if space is None else space.code(torch.from_numpy(drawn)).numpy()
+    drawn_encoded = _read_decoded(generator, estimator, decoded)
     means, scales = _column_scales(schema, encoded)
     torch.manual_seed(seed)
-    networks = EditorNetworks(schema.width, generator.code_size, settings.hidden)
-    networks.covariance.copy_(torch.from_numpy(np.cov(known.T)).float())
+    networks = EditorNetworks(schema.width, generator.code_size, settings.hidden, components_of(space))
+    if networks.space is not None and space is not None:
+        networks.space.load_state_dict(space.state_dict())
+    networks.covariance.copy_(torch.from_numpy(np.atleast_2d(np.cov(known.T))).float())
     loop = LoopSettings(
         steps=settings.steps,
         learning_rate=1e-3,
@@ -236,14 +265,23 @@ def train_editor(
         weight_decay=1e-3,
         seed=seed,
     )
-    both = np.concatenate([encoded, drawn_encoded])
+    both = np.concatenate([completed, drawn_encoded])
     all_codes = np.concatenate([known, drawn])
     fit_editor(networks, all_codes, (both - means) / scales, settings, loop, checkpoint=checkpoint)
     save_weights(networks, weights)
     sizes = {"code_size": generator.code_size, "hidden": settings.hidden, "iterations": settings.iterations}
-    write_card(card, sizes | _facts(schema, encoded, means, scales))
+    not_learned = left_out(schema, values, rows["identity"].iloc[fitted], "train")
+    entries = [replace(a, editable=a.editable and a.name not in not_learned) for a in schema]
+    count = {} if space is None else {"components": components_of(space)}
+    facts = _facts(AttributeSchema(tuple(entries)), encoded, means, scales)
+    write_card(card, sizes | count | facts)
     checkpoint.unlink(missing_ok=True)
-    return {"drawn_codes": len(drawn)}
+    return {"drawn_codes": len(drawn)} | ({} if space is None else {"kept_variance": kept})
+
+
+def components_of(space: PrincipalSpace | None) -> int | None:
+    """How many directions a space has; None where there is none, and codes are edited as they are."""
+    return None if space is None else len(space.directions)
 
 
 def _facts(schema: AttributeSchema, encoded: Codes, means: Codes, scales: Codes) -> dict[str, Any]:
@@ -260,12 +298,27 @@ def _facts(schema: AttributeSchema, encoded: Codes, means: Codes, scales: Codes)
 
 
 def _observed(schema: AttributeSchema, encoded: Codes) -> tuple[dict[str, float], dict[str, float]]:
-    """Quantiles 1 and 99 % of the continuous attributes, by name."""
+    """Quantiles 1 and 99 % of known values of continuous attributes, by name; of none the declared range."""
     low, high = {}, {}
     for attribute in schema.continuous:
-        pair = np.quantile(encoded[:, schema.slices[attribute.name]].astype(np.float64), [0.01, 0.99])
+        column = encoded[:, schema.slices[attribute.name]].astype(np.float64)
+        known = column[is_known(attribute, column)]
+        pair = np.quantile(known, [0.01, 0.99]) if len(known) else attribute.range
         low[attribute.name], high[attribute.name] = float(pair[0]), float(pair[1])
     return low, high
+
+
+def _completed(
+    generator: LoadedGenerator, estimator: AttributeEstimator, codes: Codes, encoded: Codes
+) -> Codes:
+    """Encoded attributes (n, width) in which what is missing (NaN) is what heads read in decoded codes."""
+    missing = np.isnan(encoded)
+    rows = np.flatnonzero(missing.any(axis=1))
+    if not len(rows):
+        return encoded
+    filled = encoded.copy()
+    filled[rows] = np.where(missing[rows], _read_decoded(generator, estimator, codes[rows]), encoded[rows])
+    return filled
 
 
 def _read_decoded(generator: LoadedGenerator, estimator: AttributeEstimator, codes: Codes) -> Codes:
@@ -280,7 +333,11 @@ def _column_scales(schema: AttributeSchema, encoded: Codes) -> tuple[Codes, Code
     means, scales = np.zeros(schema.width, np.float32), np.ones(schema.width, np.float32)
     for attribute in schema.continuous:
         place = schema.slices[attribute.name]
-        means[place], scales[place] = encoded[:, place].mean(), encoded[:, place].std()
+        column = encoded[:, place]
+        if is_known(attribute, column).all():
+            means[place], scales[place] = column.mean(), column.std() or 1.0
+        else:
+            means[place], scales[place] = moments(attribute, column[:, 0])
     return means, scales
 
 
@@ -290,9 +347,10 @@ def load_editor(weights: Path, card: Path, device: torch.device) -> AttributeEdi
     Raises:
         ValueError: a file is missing or damaged, or weights and card do not fit each other.
     """
-    values = read_card(card, CARD_KEYS)
+    values = read_card(card, CARD_KEYS, OPTIONAL_KEYS)
     schema = schema_from(values["attributes"])
-    networks = EditorNetworks(schema.width, values["code_size"], values["hidden"])
+    sizes = values["code_size"], values["hidden"], values.get("components")
+    networks = EditorNetworks(schema.width, *sizes)
     load_into(networks, weights)
     return AttributeEditor(
         schema,

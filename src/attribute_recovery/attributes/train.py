@@ -1,6 +1,6 @@
 """Training of the attribute heads on the split `train`, calibrated on `calibration`, measured on `test`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from attribute_recovery.attributes.calibration import calibrate
 from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork, load_heads, split_readout
 from attribute_recovery.config import Compute, Heads
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
+from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, moments, partly_known
 from attribute_recovery.dataset.store import read_images, read_table, rows_of
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.quality import reconstruct
@@ -38,23 +39,35 @@ Images = npt.NDArray[np.uint8]
 
 
 def heads_loss(
-    schema: AttributeSchema, parts: Mapping[str, Tensor], truth: Mapping[str, Tensor]
+    schema: AttributeSchema,
+    parts: Mapping[str, Tensor],
+    truth: Mapping[str, Tensor],
+    partial: Collection[str] = (),
 ) -> dict[str, Tensor]:
     """Losses of raw read-outs: squared error and normal log loss (for the deviation only), and cross-entropy.
 
     The deviation is fitted to the mean's error without pulling at the mean, so that hard images are not given
     up (Seitzer et al., ICLR 2022).
+
+    Args:
+        schema: the attributes.
+        parts: raw read-outs of n images by attribute, see `heads.split_readout`.
+        truth: standardised values of continuous attributes, class numbers of discrete ones, (n,) each.
+        partial: attributes whose truth may be missing (NaN, −1): their losses are means over the images where
+            it is known, and 0 where it is on none.
     """
     squared, spread, discrete = [], [], []
     for attribute in schema:
         part, target = parts[attribute.name], truth[attribute.name]
+        masked = attribute.name in partial
         if attribute.is_discrete:
-            discrete.append(nn.functional.cross_entropy(part, target))
+            discrete.append(_known_cross_entropy(part, target) if masked else _cross_entropy(part, target))
             continue
-        error = (part[:, 0] - target) ** 2
+        known = ~target.isnan() if masked else None
+        error = (part[:, 0] - (target.nan_to_num() if masked else target)) ** 2
         log_sd = part[:, 1].clamp(-5, 2)
-        squared.append(error.mean())
-        spread.append((log_sd + 0.5 * error.detach() * torch.exp(-2 * log_sd)).mean())
+        squared.append(_mean(error, known))
+        spread.append(_mean(log_sd + 0.5 * error.detach() * torch.exp(-2 * log_sd), known))
     zero = next(iter(parts.values())).new_zeros(())
     return {
         "squared": torch.stack(squared).mean() * 4 if squared else zero,
@@ -63,10 +76,27 @@ def heads_loss(
     }
 
 
+def _mean(losses: Tensor, known: Tensor | None) -> Tensor:
+    """Mean of losses (n,), over those that are marked where some are."""
+    return losses.mean() if known is None else (losses * known).sum() / known.sum().clamp_min(1)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(logits, labels)
+
+
+def _known_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    losses = nn.functional.cross_entropy(logits, labels, ignore_index=-1, reduction="none")
+    return _mean(losses, labels >= 0)
+
+
 def standardised(
     schema: AttributeSchema, values: Values, means: Mapping[str, float], scales: Mapping[str, float]
 ) -> Values:
-    """Continuous values less their mean over their scale (float32), classes as they are (int64)."""
+    """Continuous values less their mean over their scale (float32), classes as they are (int64).
+
+    What is missing stays so, NaN and −1.
+    """
     result: dict[str, npt.NDArray[np.generic]] = {}
     for attribute in schema:
         column = np.asarray(values[attribute.name])
@@ -91,9 +121,11 @@ def fit_heads(
 ) -> None:
     """Train `network` in place on images (n, size, size, 3), real and as reconstructed, against `truth`.
 
-    Truth is standardised, see `standardised`.
+    Truth is standardised, see `standardised`; of images where an attribute is not known nothing is learned of
+    it.
     """
     targets = {name: torch.from_numpy(np.asarray(column)) for name, column in truth.items()}
+    partial = partly_known(schema, truth)
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
         device = next(module.parameters()).device
@@ -107,7 +139,7 @@ def fit_heads(
         parts = split_readout(schema, module(image))
         wanted = {name: column[rows].to(device) for name, column in targets.items()}
         with torch.autocast(device.type, enabled=False):
-            return heads_loss(schema, parts, wanted)
+            return heads_loss(schema, parts, wanted, partial)
 
     train(network, losses, loop, label="attribute heads", checkpoint=checkpoint)
     renew_statistics(network, real, settings.batch_size, loop.seed)
@@ -130,14 +162,20 @@ def train_heads(
 ) -> dict[str, Any]:
     """Write the heads' weights and card, and how well they read real images of the split `test`.
 
+    Each attribute is learned, calibrated and measured on the images where it is known. One of which a split
+    says too little (`dataset.known.too_little`) is named with the reason: `not_learned` from `train`,
+    `not_calibrated` on `calibration`, `not_measured` on `test`.
+
     Raises:
-        ValueError: a file is missing or damaged, or two of them do not fit each other.
+        ValueError: a file is missing or damaged, two of them do not fit each other, or no attribute can be
+            learned.
     """
     device = prepare_torch(compute)
     schema, rows = read_schema(attributes), read_table(table)
     generator = load_generator(generator_weights, generator_card, device, inference_dtype(compute))
     fitted = rows_of(rows, "train")
-    values = schema.from_table(rows.iloc[fitted])
+    values = schema.known_from_table(rows.iloc[fitted]).values
+    not_learned = _refuse_nothing_learned(schema, values, rows.iloc[fitted])
     means, scales = _moments(schema, values)
     torch.manual_seed(seed)
     network = HeadsNetwork(schema, generator.image_size, settings.channels, HIDDEN)
@@ -151,6 +189,7 @@ def train_heads(
     raw = AttributeEstimator(
         schema, frozen(network, device), means, scales, unscaled, device, inference_dtype(compute)
     )
+    factors, not_calibrated = _calibration(raw, images, rows)
     write_card(
         card,
         {
@@ -160,11 +199,17 @@ def train_heads(
             "hidden": HIDDEN,
             "means": means,
             "scales": scales,
-            "calibration": _calibration(raw, images, rows),
+            "calibration": factors,
         },
     )
     checkpoint.unlink(missing_ok=True)
-    found = _measured(load_heads(weights, card, device, inference_dtype(compute)), images, rows)
+    estimator = load_heads(weights, card, device, inference_dtype(compute))
+    found = _measured(estimator, images, rows, not_learned)
+    found |= {
+        key: reasons
+        for key, reasons in (("not_learned", not_learned), ("not_calibrated", not_calibrated))
+        if reasons
+    }
     write_card(metrics, found)
     return found
 
@@ -181,24 +226,52 @@ def _loop_settings(settings: Heads, seed: int, compute: Compute, device: torch.d
     )
 
 
-def _calibration(raw: AttributeEstimator, images: Path, rows: pd.DataFrame) -> dict[str, float]:
+def _refuse_nothing_learned(schema: AttributeSchema, values: Values, rows: pd.DataFrame) -> dict[str, str]:
+    """The attributes of which nothing can be learned, with the reasons.
+
+    Raises:
+        ValueError: these are all.
+    """
+    reasons = left_out(schema, values, rows["identity"], "train")
+    if len(reasons) == len(schema):
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise ValueError(
+            f"attributes: found none that heads can learn ({told or 'none is declared'}), at least one is "
+            "needed"
+        )
+    return reasons
+
+
+def _calibration(
+    raw: AttributeEstimator, images: Path, rows: pd.DataFrame
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Factors by attribute, 1 for one of which too little is known, and the reasons of these."""
     held = rows_of(rows, "calibration")
-    truth = standardised(raw.schema, raw.schema.from_table(rows.iloc[held]), raw.means, raw.scales)
-    return calibrate(raw.schema, _raw_parts(raw, read_images(images, held)), truth)
+    values = raw.schema.known_from_table(rows.iloc[held]).values
+    reasons = left_out(raw.schema, values, rows["identity"].iloc[held], "calibration")
+    truth = standardised(raw.schema, values, raw.means, raw.scales)
+    parts = _raw_parts(raw, read_images(images, held))
+    return calibrate(raw.schema, parts, truth, reasons), reasons
 
 
-def _measured(estimator: AttributeEstimator, images: Path, rows: pd.DataFrame) -> dict[str, Any]:
+def _measured(
+    estimator: AttributeEstimator, images: Path, rows: pd.DataFrame, not_learned: Mapping[str, str]
+) -> dict[str, Any]:
     test = rows_of(rows, "test")
-    found = measure_heads(estimator, read_images(images, test), estimator.schema.from_table(rows.iloc[test]))
-    found.update(n_images=len(test), n_identities=int(rows.loc[test, "identity"].nunique()), split="test")
-    return found
+    values, people = estimator.schema.known_from_table(rows.iloc[test]).values, rows["identity"].iloc[test]
+    reasons = left_out(estimator.schema, values, people, "test")
+    found = measure_heads(estimator, read_images(images, test), values, {*reasons, *not_learned})
+    found.update(n_images=len(test), n_identities=int(people.nunique()), split="test")
+    found |= counts_of_known(estimator.schema, values, people)
+    return found | ({"not_measured": reasons} if reasons else {})
 
 
 def _moments(schema: AttributeSchema, values: Values) -> tuple[dict[str, float], dict[str, float]]:
     """Means and standard deviations of the continuous attributes, by name."""
-    columns = {a.name: np.asarray(values[a.name], np.float64) for a in schema.continuous}
-    means = {name: float(column.mean()) for name, column in columns.items()}
-    return means, {name: float(column.std()) for name, column in columns.items()}
+    found = {a.name: moments(a, values[a.name]) for a in schema.continuous}
+    return {name: mean for name, (mean, _) in found.items()}, {
+        name: scale for name, (_, scale) in found.items()
+    }
 
 
 def _raw_parts(estimator: AttributeEstimator, images: Images) -> dict[str, Tensor]:
@@ -207,17 +280,30 @@ def _raw_parts(estimator: AttributeEstimator, images: Images) -> dict[str, Tenso
     return {name: torch.cat([part[name] for part in parts]) for name in estimator.schema.names}
 
 
-def measure_heads(estimator: AttributeEstimator, images: Images, truth: Values) -> dict[str, Any]:
-    """R² of continuous and balanced accuracy of discrete attributes, on images (n, size, size, 3)."""
+def measure_heads(
+    estimator: AttributeEstimator, images: Images, truth: Values, excluded: Collection[str] = ()
+) -> dict[str, Any]:
+    """R² of continuous and balanced accuracy of discrete attributes.
+
+    Args:
+        estimator: the heads.
+        images: (n, size, size, 3).
+        truth: by attribute, (n,) each; images without a value (NaN, −1) do not count.
+        excluded: attributes that are not measured.
+    """
     parts = [estimator.estimate(to_tensor(images[i : i + 512])) for i in range(0, len(images), 512)]
     r2, accuracy = {}, {}
     for attribute in estimator.schema:
         name, true = attribute.name, np.asarray(truth[attribute.name])
+        if name in excluded:
+            continue
+        known = is_known(attribute, true)
         if attribute.is_discrete:
             found = np.concatenate([part.probabilities[name] for part in parts]).argmax(1)
-            accuracy[name] = float(balanced_accuracy(found, true))
+            accuracy[name] = float(balanced_accuracy(found[known], true[known]))
         else:
-            r2[name] = float(r_squared(np.concatenate([part.mean[name] for part in parts]), true))
+            mean = np.concatenate([part.mean[name] for part in parts])
+            r2[name] = float(r_squared(mean[known], true[known]))
     medians: dict[str, Any] = {}
     if r2:
         medians["median_r2"] = float(np.median(list(r2.values())))

@@ -194,7 +194,7 @@ def _moved(material: Material, drawn: DrawnPairs, travel: float, seed: int) -> R
         drawn.second,
         material.tau,
         travel=travel,
-        n_samples=EXPLANATION_SAMPLES,
+        n_samples=1 if material.decoder.one_point else EXPLANATION_SAMPLES,
         seed=seed,
     )
 

@@ -57,15 +57,18 @@ def within_quantiles(
 
     Args:
         editor: the editor.
-        table: has the columns `attribute.<name>`; missing values are left out.
+        table: has the columns `attribute.<name>`; missing values are left out, and where an attribute has
+            none its range stays.
         quantiles: of the ends, 0 to 1, the lower one first.
 
     Returns:
         The same editor with other ranges.
     """
-    values = editor.schema.known_from_table(table).values
+    found = editor.schema.known_from_table(table)
     ends = {
-        attribute.name: np.nanquantile(np.asarray(values[attribute.name], np.float64), quantiles)
+        attribute.name: np.nanquantile(np.asarray(found.values[attribute.name], np.float64), quantiles)
+        if found.known[attribute.name].any()
+        else (editor.low[attribute.name], editor.high[attribute.name])
         for attribute in editor.schema.continuous
     }
     low, high = ({name: float(pair[end]) for name, pair in ends.items()} for end in (0, 1))

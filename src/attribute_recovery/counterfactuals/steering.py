@@ -69,9 +69,15 @@ def steer(
         The best z' seen, `moved` itself among them, unit length float64 (n, d).
     """
     best = moved.copy()
-    for part in chunks(len(moved), BATCH):
+    for part in chunks(len(moved), _batch(decoder)):
         best[part] = _steer(decoder, recognizer, aim.rows(part), moved[part], torch.from_numpy(noise[part]))
     return best
+
+
+def _batch(decoder: Decoder) -> int:
+    """Images at once: gradients keep about four times what a forward pass does."""
+    most = decoder.generator.at_once
+    return BATCH if most is None else min(BATCH, max(1, most // 4))
 
 
 def _steer(decoder: Decoder, recognizer: Recognizer, aim: Aim, moved: Floats, noise: Tensor) -> Floats:

@@ -120,8 +120,15 @@ class AttributeSchema:
         """The binary and categorical attributes in order."""
         return [attribute for attribute in self.attributes if attribute.is_discrete]
 
-    def encode(self, values: Mapping[str, npt.ArrayLike]) -> Matrix:
-        """Columns of values, (n,) each (class numbers for discrete attributes), as the matrix (n, width)."""
+    def encode(self, values: Mapping[str, npt.ArrayLike], *, count: int = 0) -> Matrix:
+        """Columns of values, (n,) each (class numbers for discrete attributes), as the matrix (n, width).
+
+        Args:
+            values: by attribute.
+            count: n, needed only where there are no attributes: the matrix is then (n, 0).
+        """
+        if not self.attributes:
+            return np.empty((count, 0), np.float32)
         columns = []
         for attribute in self.attributes:
             column = np.asarray(values[attribute.name])

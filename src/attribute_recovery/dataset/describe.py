@@ -42,20 +42,32 @@ def describe_table(table: pd.DataFrame, schema: AttributeSchema) -> dict[str, An
 
 
 def _attribute(table: pd.DataFrame, attribute: Attribute, splits: list[str]) -> dict[str, Any]:
-    column = table[f"attribute.{attribute.name}"]
+    column, people = table[f"attribute.{attribute.name}"], table["identity"]
+    rows = {split: table["split"] == split for split in splits}
     return {
         "family": attribute.family,
         "kind": attribute.kind,
         "level": attribute.level,
         "unit": attribute.unit,
-        "splits": {split: _described(column[table["split"] == split], attribute) for split in splits},
+        "splits": {
+            split: _described(column[chosen], people[chosen], attribute) for split, chosen in rows.items()
+        },
     }
 
 
-def _described(column: "pd.Series[Any]", attribute: Attribute) -> dict[str, Any]:
-    """Counts of classes, or moments and ends; `missing` where there are values that are."""
+def _described(column: "pd.Series[Any]", people: "pd.Series[str]", attribute: Attribute) -> dict[str, Any]:
+    """Counts of classes, or moments and ends; where values are missing how many, and what is `known`."""
     known = column.dropna()
-    absent = {"missing": len(column) - len(known)} if len(known) < len(column) else {}
+    absent: dict[str, Any] = {}
+    if len(known) < len(column):
+        absent = {
+            "missing": len(column) - len(known),
+            "known": {"images": len(known), "identities": int(people[known.index].nunique())},
+        }
+        if attribute.is_discrete:
+            absent["known"]["identities_by_class"] = {
+                name: int(people[known.index[known == name]].nunique()) for name in attribute.categories
+            }
     if attribute.is_discrete:
         return {"counts": {name: int((known == name).sum()) for name in attribute.categories}, **absent}
     if known.empty:

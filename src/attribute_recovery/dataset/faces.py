@@ -20,6 +20,7 @@ from attribute_recovery.config_faces import (
     DetectorAlignment,
     FacesDataset,
     Fault,
+    FoldsSplit,
     GivenAlignment,
     SharesSplit,
 )
@@ -33,16 +34,23 @@ from attribute_recovery.dataset.attributes import AttributeSchema, write_schema
 from attribute_recovery.dataset.crops import Crops, batches, read_crops
 from attribute_recovery.dataset.describe import describe_table
 from attribute_recovery.dataset.faults import Faults
+from attribute_recovery.dataset.known import refuse_atoms
 from attribute_recovery.dataset.labels import (
     constant_labels,
     declared_attributes,
+    learning_warnings,
     level_warnings,
     parse_labels,
     with_values,
 )
 from attribute_recovery.dataset.sources.choose import check_source, list_source
 from attribute_recovery.dataset.sources.listing import Listing, no_pairs, require_file
-from attribute_recovery.dataset.splits import deal_identities, few_identities, require_source_splits
+from attribute_recovery.dataset.splits import (
+    deal_folds,
+    deal_identities,
+    few_identities,
+    require_source_splits,
+)
 from attribute_recovery.dataset.store import write_array, write_json, write_table
 from attribute_recovery.tracking.private import private_files
 
@@ -105,7 +113,7 @@ def prepare_faces(
 
     Raises:
         ValueError: a file of the source is not in its published form, a fault is found for which the settings
-            say fail, or nothing is left that can be split.
+            say fail, nothing is left that can be split, or a continuous attribute has an atom.
     """
     listing = list_source(settings)
     _say(f"{len(listing)} images listed, {len(set(listing.identities))} identities")
@@ -116,6 +124,7 @@ def prepare_faces(
         keys = _keys(listing, crops, chosen.rows, settings, seed)
         facts, schema = _labelled(listing, chosen.rows, settings, faults)
         complete = pd.concat([keys, facts], axis=1)
+        refuse_atoms(complete, schema)
         kept_pairs, pair_facts = _kept_pairs(listing, chosen)
         found = _report(listing, crops, chosen.rows, settings, faults, complete, schema) | pair_facts
         found["warnings"] += _pair_warnings(pair_facts)
@@ -204,18 +213,26 @@ def _without_copies(
 def _keys(listing: Listing, crops: Crops, rows: Rows, settings: BroughtFaces, seed: int) -> pd.DataFrame:
     """The key columns of the images table."""
     people = [listing.identities[row] for row in rows]
+    folds: dict[str, pd.Series[int]] = {}
     if isinstance(settings.splits, SharesSplit):
         split_of = deal_identities(sorted(set(people)), settings.splits, seed)
         splits = [split_of[name] for name in people]
+    elif isinstance(settings.splits, FoldsSplit):
+        # Everybody is held out in one of the folds.
+        splits = ["test"] * len(people)
+        fold_of = deal_folds(sorted(set(people)), settings.splits.folds, seed)
+        folds["fold"] = pd.Series([fold_of[name] for name in people], dtype="int64")
     elif listing.splits is not None:
         splits = [listing.splits[row] for row in rows]
         require_source_splits(people, splits)
     else:
-        raise ValueError("dataset.splits.by: found source, but the source has no splits; allowed is shares")
+        raise ValueError(
+            "dataset.splits.by: found source, but the source has no splits; allowed are shares and folds"
+        )
     names = [listing.image_ids[row] for row in rows]
     digests = [crops.digests[row] for row in rows]
     columns = {"image_id": names, "identity": people, "split": splits, "path": names, "sha256": digests}
-    return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
+    return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()} | folds)
 
 
 def _labelled(
@@ -285,10 +302,11 @@ def _report(
     aligned, warnings = _alignment(crops, rows, settings)
     described["warnings"] = [
         *faults.warnings(),
-        *few_identities(described["identities"]),
+        *few_identities(described["identities"], folds=isinstance(settings.splits, FoldsSplit)),
         *warnings,
         *listing.remarks,
         *level_warnings(table, schema),
+        *learning_warnings(table, schema),
         *described["warnings"],
     ]
     return {
@@ -299,6 +317,7 @@ def _report(
         "ignored_files": listing.ignored,
         "faults": faults.report(),
         "alignment": aligned,
+        **({"folds": settings.splits.folds} if isinstance(settings.splits, FoldsSplit) else {}),
         **described,
     }
 

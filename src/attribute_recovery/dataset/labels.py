@@ -16,6 +16,7 @@ from attribute_recovery.config_faces import (
     Label,
 )
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
+from attribute_recovery.dataset.known import left_out
 from attribute_recovery.dataset.sources.listing import Listing
 
 OFF_ON = ("off", "on")
@@ -116,6 +117,26 @@ def level_warnings(table: pd.DataFrame, schema: AttributeSchema) -> list[str]:
             )
         if attribute.level == "image" and not varied.any():
             found.append(f"{attribute.name} is declared of the image, but never differs within a person")
+    return found
+
+
+def learning_warnings(table: pd.DataFrame, schema: AttributeSchema) -> list[str]:
+    """Attributes of which too little is known in a split, a sentence each without its full stop.
+
+    Args:
+        table: the images table.
+        schema: its attributes.
+    """
+    then = {
+        "train": "nothing is learned of it",
+        "calibration": "what is read of it is not calibrated",
+        "test": "nothing is measured of it",
+    }
+    found = []
+    for split, consequence in then.items():
+        rows = table[table["split"] == split]
+        reasons = left_out(schema, schema.known_from_table(rows).values, rows["identity"], split)
+        found += [f"{name}: {reason}: {consequence}" for name, reason in reasons.items()]
     return found
 
 

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from attribute_recovery.config import Compute, ConfigError, DatasetConfig, World, WorldDataset
+from attribute_recovery.config import Compute, ConfigError, DatasetConfig
 from attribute_recovery.config_marginals import ClassMarginal, MarginalConfig, NormalMarginal, UniformMarginal
+from attribute_recovery.config_world import World, WorldDataset
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, write_schema
 from attribute_recovery.dataset.describe import describe_table
 from attribute_recovery.dataset.faces import check_faces, prepare_faces
+from attribute_recovery.dataset.known import refuse_atoms
 from attribute_recovery.dataset.progress import Progress
 from attribute_recovery.dataset.sources.listing import no_pairs
 from attribute_recovery.dataset.store import write_array, write_json, write_table
@@ -122,7 +124,7 @@ def render_world(
 
     Raises:
         ConfigError: the population does not fit the attributes of the world.
-        ValueError: an attribute has the same value in every image.
+        ValueError: an attribute has the same value in every image, or a continuous one an atom.
     """
     from attribute_recovery.training.device import prepare_torch
 
@@ -131,6 +133,7 @@ def render_world(
     people, values = draw_people(population, world, seed)
     facts = population.schema.to_table(values)
     _refuse_constant(facts)
+    refuse_atoms(pd.concat([people, facts], axis=1), population.schema)
     prepare_torch(compute)
     renderer = renderer_of(world, len(people), cache)
     rendered = _render(renderer, population.schema.encode(values), images)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from attribute_recovery.config_faces import SharesSplit
@@ -33,9 +34,57 @@ def deal_identities(identities: Sequence[str], shares: SharesSplit, seed: int) -
         ValueError: there are too few identities for two in each split.
     """
     counts = _counts(len(identities), shares)
-    order = sorted(identities, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())
+    order = _in_hash_order(identities, seed)
     splits = [split for split in SPLITS for _ in range(counts[split])]
     return dict(zip(order, splits, strict=True))
+
+
+def deal_folds(identities: Sequence[str], folds: int, seed: int) -> dict[str, int]:
+    """A fold for each identity, 1 to `folds`, as even as can be.
+
+    Identities are dealt out in the order of the hash of seed and name.
+
+    Args:
+        identities: Names, each once.
+        folds: Number of folds.
+        seed: Of the experiment.
+
+    Returns:
+        Folds by identity.
+
+    Raises:
+        ValueError: there are too few identities for two in each fold.
+    """
+    if len(identities) < FEWEST * folds:
+        raise ValueError(
+            f"dataset.splits.folds: found {folds} for {len(identities)} identities, allowed is at most "
+            f"{len(identities) // FEWEST}, {FEWEST} identities for each"
+        )
+    return {name: 1 + place % folds for place, name in enumerate(_in_hash_order(identities, seed))}
+
+
+def roles_in_fold(folds: npt.ArrayLike, number: int, count: int) -> npt.NDArray[np.object_]:
+    """What images are used for in one fold: its own are `test`, the next one's `calibration`, the others'
+    `train`.
+
+    Args:
+        folds: Of n images, 1 to `count`.
+        number: The fold, 1 to `count`.
+        count: Number of folds.
+
+    Returns:
+        Splits (n,).
+
+    >>> roles_in_fold([1, 2, 3], 3, 3).tolist()
+    ['calibration', 'train', 'test']
+    """
+    away = (np.asarray(folds, dtype=np.int64) - number) % count
+    return np.select([away == 0, away == 1], ["test", "calibration"], "train").astype(object)
+
+
+def _in_hash_order(identities: Sequence[str], seed: int) -> list[str]:
+    """Names in the order of the hash of seed and name, which hardly changes when others come or go."""
+    return sorted(identities, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())
 
 
 def _counts(n: int, shares: SharesSplit) -> dict[str, int]:
@@ -86,13 +135,23 @@ def require_source_splits(identities: Sequence[str], splits: Sequence[str]) -> N
             )
 
 
-def few_identities(n: int) -> list[str]:
-    """What to know where there are few people, a sentence without its full stop; nothing where many are."""
+def few_identities(n: int, *, folds: bool = False) -> list[str]:
+    """What to know where there are few people, a sentence without its full stop; nothing where many are.
+
+    Args:
+        n: Identities.
+        folds: Whether they are dealt into folds.
+    """
     from attribute_recovery.statistics.rates import claimable_fmr
 
     if n >= FEW_IDENTITIES:
         return []
+    rest = (
+        "all are used to fix the threshold, since nothing was fitted to them before"
+        if folds
+        else "a split of them still less; splits: {by: folds, folds: 5} would hold out everybody once"
+    )
     return [
         f"{n} identities are fewer than {FEW_IDENTITIES}: all their {n * (n - 1) // 2} pairs of people "
-        f"together bear no false match rate below {claimable_fmr(n):.2g}, a split of them still less"
+        f"together bear no false match rate below {claimable_fmr(n):.2g}; {rest}"
     ]

@@ -7,6 +7,7 @@ one. Each rate is also given for G alone, x̂ = G(E(x)), since that bounds what 
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import pandas as pd
 import torch
 
 from attribute_recovery.attributes.heads import AttributeEstimator
-from attribute_recovery.config import Compute, DecoderSection
+from attribute_recovery.config import Compute, DecoderConfig
 from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (
     read_array,
     read_images,
@@ -99,7 +101,8 @@ def readings(
     """What the heads read in decoded samples.
 
     A continuous attribute is one draw from its p(a given x) in its unit, brought into its range, a discrete
-    one its class probabilities (all classes, so width is not the schema's).
+    one its class probabilities (all classes, so width is not the schema's). Of a single sample it is the mean
+    of p(a given x): one draw would be that and noise.
 
     Args:
         decoder: its G decodes.
@@ -124,7 +127,9 @@ def readings(
         for attribute in estimator.schema.discrete:
             read[part, places[attribute.name]] = found.probabilities[attribute.name]
         for i, attribute in enumerate(estimator.schema.continuous):
-            drawn = found.mean[attribute.name] + found.sd[attribute.name] * noise[part, i]
+            drawn = found.mean[attribute.name]
+            if n_samples > 1:
+                drawn = drawn + found.sd[attribute.name] * noise[part, i]
             read[part, places[attribute.name]] = np.clip(drawn, *attribute.range)[:, None]
         if number % 50 == 49:
             print(f"decoder: read {part.stop} of {len(flat)} decoded samples", flush=True)
@@ -149,43 +154,57 @@ def spread(
     identities: npt.NDArray[np.object_],
     n_boot: int,
     seed: int,
+    excluded: Collection[str] = (),
 ) -> dict[str, Any]:
     """Coverage of the samples' central 90 % intervals and their skill, for continuous attributes.
 
     Args:
         schema: the attributes.
         read: what was read in the samples of n embeddings, (n, samples, width), see `readings`.
-        truth: true values by attribute, (n,) each.
-        marginal: values of the population by attribute, of the split `train`.
+        truth: true values by attribute, (n,) each; images without one (NaN) do not count.
+        marginal: values of the population by attribute, of the split `train`, likewise.
         identities: (n,).
         n_boot: replicates of the intervals.
         seed: of the intervals.
+        excluded: attributes that are not measured.
 
     Returns:
         `coverage_90`, `coverage_90_interval` and `crps_skill`, by attribute; skill is 1 − CRPS / CRPS of the
-        marginal, None for an attribute without any variance.
+        marginal, None for an attribute without any variance. All are None of single samples, which have no
+        spread.
 
     Raises:
-        ValueError: as the statistics that it calls; among others there are fewer than 19 samples.
+        ValueError: as the statistics that it calls; among others there are 2 to 18 samples.
     """
+    if read.shape[1] == 1:
+        return _no_spread(schema)
     places = reading_slices(schema)
     coverage, skill, intervals = {}, {}, {}
-    for attribute in schema.continuous:
-        name = attribute.name
-        samples = read[:, :, places[name].start].astype(np.float64)
-        true = np.asarray(truth[name], dtype=np.float64)
+    for attribute in without(AttributeSchema(tuple(schema.continuous)), excluded):
+        name, known = attribute.name, is_known(attribute, truth[attribute.name])
+        samples = read[:, :, places[name].start].astype(np.float64)[known]
+        true = np.asarray(truth[name], dtype=np.float64)[known]
         covered = covered_by_interval(samples, true, 0.9).astype(np.float64)
-        interval = identity_mean_interval(covered, identities, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
+        interval = identity_mean_interval(
+            covered, identities[known], n_boot=n_boot, seed=seed, clip=(0.0, 1.0)
+        )
         coverage[name] = float(covered.mean())
         intervals[name] = _ends(interval)
         own = crps_samples(samples, true).mean()
-        reference = crps_population(np.asarray(marginal[name], dtype=np.float64), true).mean()
+        population = np.asarray(marginal[name], dtype=np.float64)
+        reference = crps_population(population[is_known(attribute, population)], true).mean()
         skill[name] = defined(crps_skill(own, reference))
     return {"coverage_90": coverage, "coverage_90_interval": intervals, "crps_skill": skill}
 
 
+def _no_spread(schema: AttributeSchema) -> dict[str, Any]:
+    none: dict[str, Any] = dict.fromkeys(attribute.name for attribute in schema.continuous)
+    ends = {name: [None, None] for name in none}
+    return {"coverage_90": none, "coverage_90_interval": ends, "crps_skill": dict(none)}
+
+
 def sample_and_attack(
-    settings: DecoderSection,
+    settings: DecoderConfig,
     seed: int,
     n_boot: int,
     compute: Compute,
@@ -275,12 +294,20 @@ def sample_and_attack(
 def _spread_of_table(
     schema: AttributeSchema, rows: pd.DataFrame, tested: pd.DataFrame, read: Floats, n_boot: int, seed: int
 ) -> dict[str, Any]:
-    """`spread` with truth and population from the images table, and the counts that it stands on."""
-    truth = schema.from_table(tested)
-    marginal = schema.from_table(rows[rows["split"] == "train"])
+    """`spread` with truth and population from the images table, and the counts that it stands on.
+
+    Continuous attributes of which `train` or `test` says too little are named with the reason in
+    `not_measured`.
+    """
+    fitted = rows[rows["split"] == "train"]
+    marginal, truth = schema.known_from_table(fitted).values, schema.known_from_table(tested).values
     people = tested["identity"].to_numpy(object)
-    counts = {"n_images": len(tested), "n_identities": len(set(people))}
-    return spread(schema, read, truth, marginal, people, n_boot, seed) | counts
+    continuous = AttributeSchema(tuple(schema.continuous))
+    reasons = left_out(continuous, truth, people, "test")
+    reasons |= left_out(continuous, marginal, fitted["identity"], "train")
+    counts: dict[str, Any] = {"n_images": len(tested), "n_identities": len(set(people))}
+    counts |= counts_of_known(continuous, truth, people) | ({"not_measured": reasons} if reasons else {})
+    return spread(schema, read, truth, marginal, people, n_boot, seed, reasons) | counts
 
 
 def read_threshold(path: Path) -> float:
@@ -377,8 +404,9 @@ def _draw(
     """With the real images, and without."""
     first_of_each = np.unique(people, return_index=True)[1][:8]
     shown = [read_images(images, rows[first_of_each]), reconstruct(decoder.generator, codes[first_of_each])]
-    shown += [reconstruct(decoder.generator, samples[first_of_each, j]) for j in range(4)]
-    titles = ["x", "G(E(x))", *(f"sample {j + 1}" for j in range(4))]
+    columns = range(min(4, samples.shape[1]))
+    shown += [reconstruct(decoder.generator, samples[first_of_each, j]) for j in columns]
+    titles = ["x", "G(E(x))", *(f"sample {j + 1}" for j in columns)]
     title = "Images decoded from embeddings alone: x̂ ~ p(x given z)"
     for figure, first in zip(figures, (0, 1), strict=True):
         save_image_grid(shown[first:], figure, row_titles=titles[first:], title=title)

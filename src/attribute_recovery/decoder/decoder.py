@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,20 +10,14 @@ import torch
 from torch import Tensor
 
 from attribute_recovery.decoder.transformer import LatentTransformer
+from attribute_recovery.generator.cards import TRANSFORMER_KEYS
 from attribute_recovery.generator.load import LoadedGenerator
-from attribute_recovery.tracking.digest import sha256_file
+from attribute_recovery.generator.point_encoder import PointTransformer
 from attribute_recovery.training.device import chunks, frozen
 from attribute_recovery.training.weights import load_into, read_card
 
-CARD_KEYS = {
-    "code_size",
-    "embedding_size",
-    "hidden",
-    "blocks",
-    "sampling_steps",
-    "recognizer_sha256",
-    "generator_sha256",
-}
+# A distribution of codes, or one code, for each embedding.
+Transformer = LatentTransformer | PointTransformer
 
 Floats = npt.NDArray[np.float32]
 
@@ -34,14 +29,19 @@ class Decoder:
     Attributes:
         transformer: T, frozen, float32.
         generator: G and E.
-        steps: of the flow from noise to a code.
+        steps: of the flow from noise to a code; 0 where T is of one point and takes no noise.
         device: where both run.
     """
 
-    transformer: LatentTransformer
+    transformer: Transformer
     generator: LoadedGenerator
     steps: int
     device: torch.device
+
+    @property
+    def one_point(self) -> bool:
+        """Whether all samples of an embedding are the same code."""
+        return self.steps == 0
 
     def codes(self, embedding: Tensor, noise: Tensor) -> Tensor:
         """Codes w ~ p(w given z), (n, code_size), of embeddings (n, d) and normal noise (n, code_size)."""
@@ -66,6 +66,11 @@ class Decoder:
         """
         size = self.transformer.code_size
         result = np.empty((len(embeddings), n_samples, size), np.float32)
+        if self.one_point:
+            for part in chunks(len(embeddings), batch_size):
+                given = torch.from_numpy(embeddings[part])
+                result[part] = self.codes(given, given.new_zeros(len(given), 1)).cpu().numpy()[:, None]
+            return result
         for part in chunks(len(embeddings), max(1, batch_size // n_samples)):
             noise = np.stack([row_noise(row, n_samples, size, seed) for row in range(part.start, part.stop)])
             repeated = torch.from_numpy(embeddings[part]).repeat_interleave(n_samples, 0)
@@ -94,37 +99,25 @@ def load_decoder(weights: Path, card: Path, generator: LoadedGenerator) -> Decod
     Raises:
         ValueError: a file is missing or damaged, or weights, card and generator do not fit each other.
     """
-    values = read_card(card, CARD_KEYS)
+    values = read_card(card, TRANSFORMER_KEYS)
     if values["code_size"] != generator.code_size:
         raise ValueError(
             f"{card}: found code_size {values['code_size']}, allowed is {generator.code_size}, "
             "the length of the generator's codes"
         )
-    network = LatentTransformer(
-        values["code_size"], values["embedding_size"], values["hidden"], values["blocks"]
-    )
+    network = _network(values)
+    if network.code_size != values["code_size"]:
+        raise ValueError(
+            f"{card}: found code_size {values['code_size']}, its blocks and width make {network.code_size}"
+        )
     load_into(network, weights)
     return Decoder(frozen(network, generator.device), generator, values["sampling_steps"], generator.device)
 
 
-def check_origin(card: Path, *, generator_weights: Path, recognizer_weights: Path) -> None:
-    """Make sure that T was trained for this generator and this recognizer.
-
-    T of another recognizer would give images without an error, and every figure would be about nothing.
-
-    Args:
-        card: of T.
-        generator_weights: the generator's file.
-        recognizer_weights: the recognizer's.
-
-    Raises:
-        ValueError: the card is missing or damaged, or names other weights.
-    """
-    values = read_card(card, CARD_KEYS)
-    for name, path in (("generator", generator_weights), ("recognizer", recognizer_weights)):
-        wanted, found = values[f"{name}_sha256"], sha256_file(path)
-        if found != wanted:
-            raise ValueError(
-                f"{path}: found sha256 {found}, allowed is {wanted}, the {name} that {card} was trained for; "
-                "train the decoder again"
-            )
+def _network(values: dict[str, Any]) -> Transformer:
+    """T as its card describes it: of one point where nothing is sampled."""
+    if values["sampling_steps"] == 0:
+        return PointTransformer(values["embedding_size"], values["blocks"], values["hidden"])
+    return LatentTransformer(
+        values["code_size"], values["embedding_size"], values["hidden"], values["blocks"]
+    )

@@ -7,7 +7,8 @@ import torch
 
 from attribute_recovery.attributes.heads import AttributeEstimator, load_heads
 from attribute_recovery.config import Compute
-from attribute_recovery.decoder.decoder import Decoder, check_origin, load_decoder
+from attribute_recovery.decoder.decoder import Decoder, load_decoder
+from attribute_recovery.generator.cards import check_origin
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.recognizer.load import Recognizer, load_recognizer
 from attribute_recovery.training.device import inference_dtype

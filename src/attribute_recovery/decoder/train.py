@@ -14,9 +14,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from attribute_recovery.config import Compute, DecoderSection
+from attribute_recovery.config import Compute, DecoderConfig, DecoderSection
+from attribute_recovery.config_authors import AuthorsDecoder
 from attribute_recovery.dataset.store import read_array, read_images, read_table, rows_of
 from attribute_recovery.decoder.asked import asked_embeddings
+from attribute_recovery.decoder.authors.take import take_transformer
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.decoder.identity import learn_identity
 from attribute_recovery.decoder.pairs import Pairs, drawn_pairs, mirrored_pairs
@@ -173,7 +175,7 @@ def round_checkpoint(checkpoint: Path | None, number: int) -> Path | None:
 
 
 def train_decoder(
-    settings: DecoderSection,
+    settings: DecoderConfig,
     seed: int,
     compute: Compute,
     *,
@@ -189,10 +191,10 @@ def train_decoder(
     card: Path,
     checkpoint: Path,
 ) -> dict[str, Any]:
-    """Write T's weights and card, trained on the split `train`; the entry of the stage.
+    """Write T's weights and card, trained on the split `train` or the authors'; the entry of the stage.
 
     Args:
-        settings: of T and its training.
+        settings: of T and its training, or that it is the authors'.
         seed: of weights, batches and noise.
         compute: threads, device, precision of the training.
         images, table, codes, shards: what the stages before wrote.
@@ -201,13 +203,17 @@ def train_decoder(
         checkpoint: where an interrupted training goes on from; gone afterwards.
 
     Returns:
-        Metrics: `pairs` of images that T was trained on; `learned_identity`, whether gradients
+        Metrics: `pairs` of images that T was trained on here; `learned_identity`, whether gradients
         through f took part.
 
     Raises:
         ValueError: a file is missing or damaged, or two of them do not fit each other.
     """
     device = prepare_torch(compute)
+    if isinstance(settings, AuthorsDecoder):
+        files = (generator_weights, generator_card), recognizer_weights
+        take_transformer(*files, weights=weights, card=card)
+        return {"pairs": 0, "learned_identity": False}
     generator = load_generator(generator_weights, generator_card, device, inference_dtype(compute))
     recognizer = load_recognizer(recognizer_weights, recognizer_card, device)
     rows = read_table(table)

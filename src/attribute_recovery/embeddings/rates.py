@@ -84,9 +84,9 @@ def measure_rates(
         `tar_at_target_fmr` and `fmr_at_threshold` on `test` at τ, and `rank_1`, each with "<key>_interval"
         [low, high] at 95 %, identities resampled; `threshold`, `threshold_kind`, `target_fmr` (None where
         none was asked for), `used_fmr` (what may be claimed at τ) and `claimable_fmr`, see
-        `DecisionThreshold`; `eer`, mean scores, counts of identities, images and pairs, `split`; of the card
-        `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; and, where the card's score is
-        euclidean, `euclidean`, see `distance.compared_by_distance`.
+        `DecisionThreshold`; `threshold_split`; `eer`, mean scores, counts of identities, images and pairs,
+        `split`; of the card `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; and, where
+        the card's score is euclidean, `euclidean`, see `distance.compared_by_distance`.
 
     Raises:
         ValueError: a split has fewer than 2 identities or nobody with two images, an embedding is missing, or
@@ -97,6 +97,7 @@ def measure_rates(
     threshold = fixed_threshold(settings.threshold, calibration, other=_threshold_elsewhere(settings, rates))
     test = split_pairs(images, shards, "test", seed)
     values = measured(test, threshold, seed=seed, n_boot=n_boot) | _of_card(described)
+    values["threshold_split"] = threshold_split(images)
     if described.score == "euclidean":
         norms = read_norms(shards, images.iloc[rows_of(images, "test")])
         values["euclidean"] = compared_by_distance(
@@ -135,6 +136,11 @@ def split_pairs(images: pd.DataFrame, shards: Path, split: str, seed: int) -> Sp
     embeddings = read_embeddings(shards, rows)
     genuine = genuine_pairs(embeddings, identities, seed=seed)
     return SplitPairs(embeddings, identities, genuine, impostor_pairs(embeddings, identities, seed=seed))
+
+
+def threshold_split(images: pd.DataFrame) -> str:
+    """The split that fixes τ: `calibration`, or, where everybody is held out once in folds, `test`."""
+    return "test" if "fold" in images else "calibration"
 
 
 def threshold_of(pairs: SplitPairs, fmr: float) -> Threshold:
@@ -191,8 +197,9 @@ def _rank_1(test: SplitPairs, seed: int, n_boot: int) -> Interval:
 
 def _calibration(images: pd.DataFrame, shards: Path, card: RecognizerCard, seed: int) -> Calibration:
     """The pairs of the split `calibration`, and the lengths of its embeddings."""
-    split = split_pairs(images, shards, "calibration", seed)
-    norms = read_norms(shards, images.iloc[rows_of(images, "calibration")])
+    name = threshold_split(images)
+    split = split_pairs(images, shards, name, seed)
+    norms = read_norms(shards, images.iloc[rows_of(images, name)])
     apart = distances(split.impostor, norms) if card.score == "euclidean" else None
     return Calibration(
         split.impostor, split.n_identities, apart, float(np.median(norms)), card.weights_sha256

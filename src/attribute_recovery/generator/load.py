@@ -9,24 +9,19 @@ import torch
 from torch import Tensor
 
 from attribute_recovery.config import GeneratorNetwork
+from attribute_recovery.generator.authors import ARCHITECTURE, AuthorsAutoencoder, untrained
+from attribute_recovery.generator.cards import GENERATOR_KEYS
+from attribute_recovery.generator.stylegan2 import OffsetGenerator
 from attribute_recovery.generator.train import Autoencoder, to_tensor
 from attribute_recovery.training.device import chunks, frozen
 from attribute_recovery.training.weights import load_into, read_card
 
-CARD_KEYS = {
-    "image_size",
-    "network",
-    "images_sha256",
-    "images",
-    "training",
-    "seed",
-    "attributes",
-    "licence",
-    "provenance",
-}
-
 Images = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.float32]
+
+
+# Pixels of the images that a StyleGAN2 decodes at once: each needs about 1 kB for its features.
+PIXELS_AT_ONCE = 8 * 256**2
 
 
 @dataclass(frozen=True)
@@ -34,13 +29,13 @@ class LoadedGenerator:
     """G and E, frozen.
 
     Attributes:
-        networks: the autoencoder, weights float32.
+        networks: the autoencoder, weights float32; trained here, or the authors'.
         image_size: side of its images in pixels.
         device: where it runs.
         dtype: precision of convolutions; codes and images are float32 outside.
     """
 
-    networks: Autoencoder
+    networks: Autoencoder | AuthorsAutoencoder
     image_size: int
     device: torch.device
     dtype: torch.dtype
@@ -49,6 +44,13 @@ class LoadedGenerator:
     def code_size(self) -> int:
         """Length of the code."""
         return self.networks.generator.code_size
+
+    @property
+    def at_once(self) -> int | None:
+        """Images that are decoded at once, however many codes there are; None where there is no bound."""
+        if isinstance(self.networks.generator, OffsetGenerator):
+            return max(1, PIXELS_AT_ONCE // self.image_size**2)
+        return None
 
     def encode(self, image: Tensor) -> Tensor:
         """Codes (n, code_size) float32 of images (n, 3, size, size) in [-1, 1]; differentiable.
@@ -65,6 +67,8 @@ class LoadedGenerator:
 
     def decode(self, code: Tensor) -> Tensor:
         """Images (n, 3, size, size) float32, clamped to [-1, 1], of codes (n, code_size); differentiable."""
+        if self.at_once is not None and len(code) > self.at_once:
+            return torch.cat([self.decode(code[part]) for part in chunks(len(code), self.at_once)])
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             image: Tensor = self.networks.generator(code.to(self.device))
         return image.float().clamp(-1, 1)
@@ -82,9 +86,13 @@ def load_generator(weights: Path, card: Path, device: torch.device, dtype: torch
     Raises:
         ValueError: a file is missing or damaged, or weights and card do not fit each other.
     """
-    values = read_card(card, CARD_KEYS)
-    network = GeneratorNetwork.model_validate(values["network"])
+    values = read_card(card, GENERATOR_KEYS)
     size = int(values["image_size"])
-    networks = Autoencoder(size, network)
+    networks: Autoencoder | AuthorsAutoencoder
+    if values["network"].get("architecture") == ARCHITECTURE:
+        # f is in E, and is always run in float32.
+        networks, dtype = untrained(values, card), torch.float32
+    else:
+        networks = Autoencoder(size, GeneratorNetwork.model_validate(values["network"]))
     load_into(networks, weights)
     return LoadedGenerator(frozen(networks, device), size, device, dtype)

@@ -1,4 +1,4 @@
-"""Where G and E come from: the weights that are shipped for the default world, or a training of one's own."""
+"""Where G and E come from: weights shipped for the default world, a training here, the authors' models."""
 
 import hashlib
 import json
@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from attribute_recovery.config import Compute, GeneratorNetwork, GeneratorSection
+from attribute_recovery.config import Compute, GeneratorConfig, GeneratorNetwork
+from attribute_recovery.config_authors import AuthorsGenerator
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import open_array, read_images, read_table
-from attribute_recovery.generator.load import CARD_KEYS
+from attribute_recovery.generator.authors import take_models
+from attribute_recovery.generator.cards import GENERATOR_KEYS
 from attribute_recovery.generator.train import train_autoencoder
 from attribute_recovery.training.device import prepare_torch
 from attribute_recovery.training.loop import LoopSettings
@@ -25,7 +27,7 @@ SHIPPED = "attribute_recovery.generator.weights"
 
 
 def prepare_generator(
-    settings: GeneratorSection,
+    settings: GeneratorConfig,
     seed: int,
     compute: Compute,
     *,
@@ -36,11 +38,14 @@ def prepare_generator(
     card: Path,
     checkpoint: Path,
 ) -> dict[str, Any]:
-    """Write G and E's weights and card, shipped or trained on the splits `recognizer` and `train`.
+    """Write G and E's weights and card: shipped, the authors', or trained on `recognizer` and `train`.
 
     Raises:
-        ValueError: the shipped generator does not fit the images, or the network's stages do not.
+        ValueError: the shipped generator or the authors' does not fit the images, or the network's stages do
+            not; a file of the authors' models is missing or damaged.
     """
+    if isinstance(settings, AuthorsGenerator):
+        return take_models(settings.models, open_array(images).shape[1], weights=weights, card=card)
     if settings.source == "shipped":
         return _shipped(open_array(images).shape[1], weights=weights, card=card)
     device = prepare_torch(compute)
@@ -50,7 +55,8 @@ def prepare_generator(
     names, labels = list[str](), None
     if settings.training.attribute_weight > 0:
         schema = read_schema(attributes)
-        names, labels = schema.names, schema.encode(schema.from_table(everyone.iloc[rows]))
+        values = schema.known_from_table(everyone.iloc[rows]).values
+        names, labels = schema.names, schema.encode(values, count=len(rows))
     loop = LoopSettings(
         steps=settings.training.steps,
         learning_rate=settings.training.learning_rate,
@@ -99,7 +105,7 @@ def _shipped(image_size: int, *, weights: Path, card: Path) -> dict[str, Any]:
             raise ValueError(
                 "generator.source: found shipped, but no weights are in the package; allowed is train"
             )
-        values = read_card(source_card, CARD_KEYS)
+        values = read_card(source_card, GENERATOR_KEYS)
         if values["image_size"] != image_size:
             raise ValueError(
                 f"generator.source: found shipped, whose images have a side of {values['image_size']}, "

@@ -2,14 +2,9 @@
 
 from pathlib import Path
 
-from torch import Tensor, nn
-
 from attribute_recovery.recognizer.card import RecognizerCard
 from attribute_recovery.recognizer.load import network_of
 from attribute_recovery.training.weights import save_weights
-
-# Counts batches of a training; older torch did not write it, and nothing that is measured reads it.
-_UNUSED = "num_batches_tracked"
 
 
 def convert_checkpoint(source: Path, key: str | None, card: RecognizerCard, target: Path) -> None:
@@ -25,42 +20,10 @@ def convert_checkpoint(source: Path, key: str | None, card: RecognizerCard, targ
         ValueError: the file needs pickle or is damaged, the network cannot be made in these sizes, or a
             tensor is missing, unknown or of another shape; the first one is named.
     """
-    from attribute_recovery.training.checkpoints import read_checkpoint
+    from attribute_recovery.training.checkpoints import check_state, read_checkpoint
 
     found = read_checkpoint(source, key)
     network = network_of(card)
-    fill(network, found, f"{source}: ", card.architecture)
+    kind = f"{card.architecture} of the card's sizes"
+    network.load_state_dict(check_state(network, found, source, kind=kind))
     save_weights(network, target)
-
-
-def fill(network: nn.Module, found: dict[str, Tensor], label: str, architecture: str) -> None:
-    """Fill a network with tensors by name; all of them have to fit.
-
-    Args:
-        network: changed in place.
-        found: tensors by name.
-        label: begins the sentence of an error.
-        architecture: what the network is called.
-
-    Raises:
-        ValueError: a tensor is missing, unknown or of another shape; the first one is named.
-    """
-    wanted = network.state_dict()
-    for name, value in wanted.items():
-        if name.endswith(_UNUSED) and name not in found:
-            continue
-        if name not in found:
-            raise ValueError(
-                f"{label}tensor {name!r} of shape {tuple(value.shape)}, which {architecture!r} has, is "
-                f"missing (found are {', '.join(sorted(found)[:3])}, ...)"
-            )
-        if found[name].shape != value.shape:
-            raise ValueError(
-                f"{label}tensor {name!r}: found shape {tuple(found[name].shape)}, {architecture!r} in the "
-                f"card's sizes has {tuple(value.shape)}"
-            )
-    unknown = sorted(name for name in found if name not in wanted and not name.endswith(_UNUSED))
-    if unknown:
-        raise ValueError(f"{label}tensor {unknown[0]!r} does not belong to {architecture!r}")
-    kept = {name: found.get(name, value) for name, value in wanted.items()}
-    network.load_state_dict(kept)

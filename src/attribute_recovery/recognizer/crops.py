@@ -27,7 +27,7 @@ def to_crops(images: Tensor, card: RecognizerCard) -> Tensor:
         float32 (n, channels, crop_size, crop_size), channels 3, or 1 where the card's order is gray, in the
         card's value range.
     """
-    images = resized(placed(images, card), card)
+    images = resized(placed(images, card), card.crop_size, card.interpolation)
     if card.channel_order == "BGR":
         images = images.flip(1)
     elif card.channel_order == "gray":
@@ -67,12 +67,24 @@ def placed(images: Tensor, card: RecognizerCard) -> Tensor:
     return nn.functional.grid_sample(images + 1, grid, mode=mode, align_corners=False) - 1
 
 
-def resized(images: Tensor, card: RecognizerCard) -> Tensor:
-    """Resample square images (n, c, side, side) to (n, c, crop_size, crop_size) as the card says."""
-    side = (card.crop_size, card.crop_size)
-    if images.shape[2:] == side:
+def resized(images: Tensor, side: int, interpolation: str) -> Tensor:
+    """Images at `side` × `side`, resampled as a card says; those that have it come back as they are.
+
+    "bilinear_aligned_corners" lays the centres of the corner pixels over each other, reads every other place
+    between four pixels, and averages nothing.
+
+    Args:
+        images: floating point (n, c, h, w); another shape than a square is stretched.
+        side: in pixels.
+        interpolation: a card's, see `card.RecognizerCard`.
+
+    Returns:
+        (n, c, side, side), differentiable with respect to the images.
+    """
+    size = (side, side)
+    if images.shape[2:] == size:
         return images
-    if card.interpolation == "bilinear_aligned_corners":
-        return nn.functional.interpolate(images, side, mode="bilinear", align_corners=True)
-    antialias = card.interpolation != "area"
-    return nn.functional.interpolate(images, side, mode=card.interpolation, antialias=antialias)
+    if interpolation == "bilinear_aligned_corners":
+        return nn.functional.interpolate(images, size, mode="bilinear", align_corners=True)
+    antialias = interpolation != "area"
+    return nn.functional.interpolate(images, size, mode=interpolation, antialias=antialias)

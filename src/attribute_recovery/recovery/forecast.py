@@ -19,16 +19,15 @@ import numpy.typing as npt
 from scipy.special import logsumexp
 
 from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.dataset.known import is_atom, is_known, largest_atom
 from attribute_recovery.statistics.inputs import (
     FloatArray,
     class_probabilities,
     finite_vector,
-    identity_codes,
+    require_length,
 )
 
 POINTS = 256
-# A larger share of equal values is an atom, which has no density.
-LARGEST_ATOM = 0.05
 PROBABILITY_FLOOR = 1e-9
 
 
@@ -96,13 +95,12 @@ def continuous_marginal(
     """
     found = finite_vector(f"values of {name}", values)
     people = np.arange(len(found)) if identities is None else np.asarray(identities)
-    codes, _ = identity_codes("identities", people, len(found))
-    once = np.unique(np.stack([codes, found], axis=1), axis=0)[:, 1]  # each value once a person
-    most = int(np.unique(once, return_counts=True)[1].max())
-    if most > max(1.0, LARGEST_ATOM * len(once)):
+    require_length("identities", people, len(found))
+    most, of = largest_atom(found, people)
+    if is_atom(most, of):
         raise ValueError(
-            f"attribute {name!r}: {most} of {len(once)} values are equal, a continuous attribute has at "
-            "most 5 %; declare it ordinal"
+            f"attribute {name!r}: {most} of {of} values are equal, a continuous attribute has at "
+            "most 5 %; declare it binary or categorical"
         )
     mean, sd = float(found.mean()), float(found.std())
     k = min(POINTS, len(found))
@@ -125,18 +123,22 @@ def marginals(
 
     Args:
         schema: the attributes.
-        values: by attribute, (n,) each.
+        values: by attribute, (n,) each; images without a value (NaN, −1) do not count.
         identities: of the images (n,).
 
     Raises:
-        ValueError: a continuous attribute has an atom.
+        ValueError: a continuous attribute has an atom, or no value.
     """
-    return {
-        a.name: discrete_marginal(values[a.name], a.n_classes)
-        if a.is_discrete
-        else continuous_marginal(a.name, values[a.name], identities)
-        for a in schema
-    }
+    found: dict[str, Marginal] = {}
+    for a in schema:
+        known = is_known(a, values[a.name])
+        column = np.asarray(values[a.name])[known]
+        found[a.name] = (
+            discrete_marginal(column, a.n_classes)
+            if a.is_discrete
+            else continuous_marginal(a.name, column, np.asarray(identities)[known])
+        )
+    return found
 
 
 def tilt(mean: npt.ArrayLike, sd: npt.ArrayLike, marginal: ContinuousMarginal) -> Tilt:

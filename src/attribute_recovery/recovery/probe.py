@@ -4,10 +4,10 @@ Two probes, a linear one (ridge and logistic regression) and a small network wit
 fitted to embeddings of the split `train`, people that f was not trained on. With fewer than 100 of them the
 split `calibration` is taken in by cross-fitting: five folds of people, every image of `calibration` read by
 the probe that has not seen its person, images of `test` by the mean of the five. Labels of `test` are never
-used.
+used. Each attribute is learned on the images where it is known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from attribute_recovery.attributes.heads import Estimates, readout_width, split_readout
 from attribute_recovery.attributes.train import heads_loss, standardised
 from attribute_recovery.config import RecoverySection
-from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
+from attribute_recovery.dataset.known import columns_by_pattern, is_known, moments, partly_known
 from attribute_recovery.recovery.linear import (
     choose_logistic_penalty,
     choose_ridge_penalties,
@@ -29,6 +30,7 @@ from attribute_recovery.recovery.linear import (
     folds_of_people,
     held_out_people,
 )
+from attribute_recovery.statistics.inputs import BoolArray
 from attribute_recovery.training.loop import LoopSettings, train
 
 FEW_PEOPLE = 100
@@ -45,7 +47,7 @@ Names = npt.NDArray[np.object_]
 @dataclass(frozen=True)
 class Labelled:
     """Embeddings (n, d) with identities (n,) and true attributes, (n,) each, class numbers for discrete
-    ones."""
+    ones; NaN and −1 where a value is missing."""
 
     embeddings: Floats
     identities: Names
@@ -140,20 +142,43 @@ def _linear(schema: AttributeSchema, fitted: Labelled, read: Floats, seed: int) 
     to_standard = fit_standardiser(fitted.embeddings)
     x, new = to_standard(fitted.embeddings), to_standard(read)
     held = held_out_people(fitted.identities, seed)
-    mean, sd, probabilities = {}, {}, {}
-    if schema.continuous:
-        names = [attribute.name for attribute in schema.continuous]
-        y = np.stack([np.asarray(fitted.values[name], dtype=np.float64) for name in names], axis=1)
-        readout = fit_ridge(x, y, choose_ridge_penalties(x, y, held))
-        left = np.maximum(np.std(y - readout(x), axis=0), 1e-6)
-        mean = dict(zip(names, readout(new).T.astype(np.float32), strict=True))
-        sd = {name: np.full(len(new), value, np.float32) for name, value in zip(names, left, strict=True)}
+    mean: dict[str, Floats] = {}
+    sd: dict[str, Floats] = {}
+    probabilities: dict[str, Floats] = {}
+    for together, known in _known_together(schema.continuous, fitted.values):
+        if not known.any():
+            prior = {a.name: moments(a, fitted.values[a.name]) for a in together}
+            mean |= {name: np.full(len(new), centre, np.float32) for name, (centre, _) in prior.items()}
+            sd |= {name: np.full(len(new), spread, np.float32) for name, (_, spread) in prior.items()}
+            continue
+        names = [attribute.name for attribute in together]
+        y = np.stack([np.asarray(fitted.values[name], dtype=np.float64)[known] for name in names], axis=1)
+        readout = fit_ridge(x[known], y, choose_ridge_penalties(x[known], y, held[known]))
+        left = np.maximum(np.std(y - readout(x[known]), axis=0), 1e-6)
+        mean |= dict(zip(names, readout(new).T.astype(np.float32), strict=True))
+        sd |= {name: np.full(len(new), value, np.float32) for name, value in zip(names, left, strict=True)}
     for attribute in schema.discrete:
         labels = np.asarray(fitted.values[attribute.name], dtype=np.int64)
-        penalty = choose_logistic_penalty(x, labels, attribute.n_classes, held)
-        logits = fit_logistic(x, labels, attribute.n_classes, penalty)(new)
+        known = is_known(attribute, labels)
+        k = attribute.n_classes
+        if not known.any():
+            probabilities[attribute.name] = np.full((len(new), k), 1 / k, np.float32)
+            continue
+        penalty = choose_logistic_penalty(x[known], labels[known], k, held[known])
+        logits = fit_logistic(x[known], labels[known], k, penalty)(new)
         probabilities[attribute.name] = softmax(logits, axis=1).astype(np.float32)
     return Estimates(mean, sd, probabilities)
+
+
+def _known_together(
+    attributes: Sequence[Attribute], values: Values
+) -> Iterator[tuple[list[Attribute], BoolArray]]:
+    """Attributes that are known in the same images, with these, (n,): one regression serves them all."""
+    if not attributes:
+        return
+    known = np.stack([is_known(attribute, values[attribute.name]) for attribute in attributes], axis=1)
+    for columns, rows in columns_by_pattern(known):
+        yield [attributes[column] for column in columns], rows
 
 
 def _network(
@@ -164,6 +189,7 @@ def _network(
     means, scales = _scales(schema, fitted.values)
     truth = standardised(schema, fitted.values, means, scales)
     targets = {name: torch.from_numpy(np.asarray(column)) for name, column in truth.items()}
+    partial = partly_known(schema, fitted.values)
     torch.manual_seed(seed)
     network = ProbeNetwork(x.shape[1], settings.probe_hidden, readout_width(schema))
 
@@ -172,7 +198,8 @@ def _network(
         rows = torch.from_numpy(np.random.default_rng([seed, 23, step]).integers(len(x), size=BATCH))
         z = x[rows]
         parts = split_readout(schema, module((z + INPUT_NOISE * torch.randn_like(z)).to(place)))
-        return heads_loss(schema, parts, {name: column[rows].to(place) for name, column in targets.items()})
+        wanted = {name: column[rows].to(place) for name, column in targets.items()}
+        return heads_loss(schema, parts, wanted, partial)
 
     loop = LoopSettings(
         steps=settings.probe_steps,
@@ -205,9 +232,8 @@ def _from_readout(
 
 
 def _scales(schema: AttributeSchema, values: Values) -> tuple[dict[str, float], dict[str, float]]:
-    columns = {a.name: np.asarray(values[a.name], dtype=np.float64) for a in schema.continuous}
-    scales = {name: float(column.std()) or 1.0 for name, column in columns.items()}
-    return {name: float(column.mean()) for name, column in columns.items()}, scales
+    found = {a.name: moments(a, values[a.name]) for a in schema.continuous}
+    return {name: mean for name, (mean, _) in found.items()}, {n: scale for n, (_, scale) in found.items()}
 
 
 def _joined(first: Labelled, second: Labelled) -> Labelled:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from attribute_recovery.config import Compute, RecoverySection
-from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
+from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, read_schema
+from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (
     read_array,
     read_parquet,
@@ -25,7 +26,7 @@ from attribute_recovery.recovery.measure import by_figure, measure_route, withou
 from attribute_recovery.recovery.probe import Labelled, probe
 from attribute_recovery.recovery.reliability import draw_reliability
 from attribute_recovery.recovery.routes import DiscreteForecast, Forecast, Routes, routes
-from attribute_recovery.statistics.inputs import BoolArray
+from attribute_recovery.statistics.inputs import BoolArray, FloatArray
 from attribute_recovery.training.device import prepare_torch
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -49,6 +50,11 @@ def recover_attributes(
     figures: Path,
 ) -> dict[str, Any]:
     """Write what is recovered of each sampled image, how good that is on `test`, and the reliability figure.
+
+    Each attribute is learned, calibrated and measured on the images where it is known, and forecast for all.
+    One of which a split says too little (`dataset.known.too_little`) is named in the metrics with the reason:
+    in `not_recovered` from `train`, without forecasts; in `not_calibrated` on `calibration`, with forecasts
+    as they are; in `not_measured` on `test`.
 
     Args:
         settings: of the probe.
@@ -78,28 +84,56 @@ def recover_attributes(
     held = (sampled["split"] == "calibration").to_numpy()
     fitted = _labelled(schema, images.iloc[rows_of(images, "train")], shards)
     seen = _labelled(schema, _rows_of_images(images, sampled, samples_table), shards)
-    readings = probe(schema, fitted, seen.rows(held), seen.embeddings[~held], settings, seed, device.type)
     read = _readings_of(read_array(samples_read)[order], schema)
-    reference = marginals(schema, fitted.values, fitted.identities)
-    found = {
-        a.name: routes(a, read[a.name], readings, np.asarray(seen.values[a.name]), held, reference[a.name])
-        for a in schema
-    }
+    found, reasons = _routes_of(schema, fitted, seen, held, read, settings, seed, device.type)
     write_table(recovered_table(sampled, schema, seen.values, found), recovered)
-    values = measure_recovery(found, seen, held, fitted, n_boot, seed)
+    values = measure_recovery(found, seen, held, fitted, n_boot, seed) | reasons
     write_json(values, metrics)
-    forecasts = {
-        "decoder": {name: one.decoder.part(~held) for name, one in found.items()},
-        "probe": {name: one.probe.part(~held) for name, one in found.items()},
+    tested = {
+        name: ~held & is_known(one.attribute, seen.values[name])
+        for name, one in found.items()
+        if name not in values.get("not_measured", {})
     }
-    draw_reliability(forecasts, seen.rows(~held).values, figures)
+    forecasts = {
+        "decoder": {name: found[name].decoder.part(rows) for name, rows in tested.items()},
+        "probe": {name: found[name].probe.part(rows) for name, rows in tested.items()},
+    }
+    draw_reliability(
+        forecasts, {name: np.asarray(seen.values[name])[rows] for name, rows in tested.items()}, figures
+    )
     return values
+
+
+def _routes_of(
+    schema: AttributeSchema,
+    fitted: Labelled,
+    seen: Labelled,
+    held: BoolArray,
+    read: Mapping[str, FloatArray],
+    settings: RecoverySection,
+    seed: int,
+    device: str,
+) -> tuple[dict[str, Routes], dict[str, dict[str, str]]]:
+    """Routes of all attributes that can be recovered; and why others cannot, or are not calibrated."""
+    not_recovered = left_out(schema, fitted.values, fitted.identities, "train")
+    learned, calibration = without(schema, not_recovered), seen.rows(held)
+    not_calibrated = left_out(learned, calibration.values, calibration.identities, "calibration")
+    found: dict[str, Routes] = {}
+    if len(learned):
+        readings = probe(learned, fitted, calibration, seen.embeddings[~held], settings, seed, device)
+        reference = marginals(learned, fitted.values, fitted.identities)
+        for a in learned:
+            truth = np.asarray(seen.values[a.name])
+            usable = held & is_known(a, truth) & (a.name not in not_calibrated)
+            found[a.name] = routes(a, read[a.name], readings, truth, usable, reference[a.name])
+    reasons = {"not_recovered": not_recovered, "not_calibrated": not_calibrated}
+    return found, {key: told for key, told in reasons.items() if told}
 
 
 def recovered_table(
     sampled: pd.DataFrame, schema: AttributeSchema, truth: Values, found: Mapping[str, Routes]
 ) -> pd.DataFrame:
-    """The table of recovered attributes, one row an image, float32.
+    """The table of recovered attributes, one row an image, float32; null for an attribute without routes.
 
     Columns: `image_id`, `identity`, `split`; the truth as `attribute.<name>`, as in images.parquet; and
         calibrated, for
@@ -109,7 +143,11 @@ def recovered_table(
     """
     columns: dict[str, npt.NDArray[np.generic]] = {}
     for attribute in schema:
-        one = found[attribute.name]
+        one = found.get(attribute.name)
+        if one is None:
+            nothing = np.full(len(sampled), np.nan, np.float32)
+            columns |= dict.fromkeys(_names_of_columns(attribute), nothing)
+            continue
         for prefix, forecast in (("recovered", one.decoder), ("probe", one.probe)):
             for ending, column in _columns(forecast, attribute.categories).items():
                 columns[f"{prefix}.{attribute.name}.{ending}"] = column.astype(np.float32)
@@ -125,6 +163,13 @@ def _columns(forecast: Forecast, categories: tuple[str, ...]) -> dict[str, npt.N
         levels = np.quantile(forecast.samples, QUANTILES, axis=1, method="weibull")
         columns |= {f"q{round(100 * level):02d}": row for level, row in zip(QUANTILES, levels, strict=True)}
     return columns
+
+
+def _names_of_columns(attribute: Attribute) -> list[str]:
+    endings = attribute.categories or ("mean", "sd")
+    quantiles = () if attribute.is_discrete else tuple(f"q{round(100 * level):02d}" for level in QUANTILES)
+    routes = {"recovered": (*endings, *quantiles), "probe": endings}
+    return [f"{route}.{attribute.name}.{ending}" for route, ends in routes.items() for ending in ends]
 
 
 def measure_recovery(
@@ -143,20 +188,31 @@ def measure_recovery(
     Returns:
         `decoder` and `probe`, each figure by attribute; `chosen.<attribute>` (the better route on
         `calibration`), `probe_kind.<attribute>`; medians over attributes of R² and balanced accuracy of the
-        chosen route; counts.
+        chosen route; counts, also of the images on which an attribute with missing values is known;
+        `not_measured.<attribute>`, the reason.
     """
     test = seen.rows(~held)
+    schema = AttributeSchema(tuple(one.attribute for one in found.values()))
+    not_measured = left_out(schema, test.values, test.identities, "test")
     values: dict[str, Any] = {}
     for route in ("decoder", "probe"):
         measured = []
-        for name, one in found.items():
-            forecast = (one.decoder if route == "decoder" else one.probe).part(~held)
+        for attribute in without(schema, not_measured):
+            name, one = attribute.name, found[attribute.name]
+            known = is_known(attribute, test.values[name])
+            forecast = (one.decoder if route == "decoder" else one.probe).part(~held).part(known)
             population = np.asarray(fitted.values[name], dtype=np.float64)
             measured.append(
                 (
                     name,
                     measure_route(
-                        forecast, test.values[name], one, population, test.identities, n_boot, seed
+                        forecast,
+                        test.values[name][known],
+                        one,
+                        population[is_known(attribute, fitted.values[name])],
+                        test.identities[known],
+                        n_boot,
+                        seed,
                     ),
                 )
             )
@@ -172,12 +228,15 @@ def measure_recovery(
         if chosen:
             values[f"median_{figure}"] = float(np.median(chosen))
     counts = {"n_images": len(test.embeddings), "n_identities": len(set(test.identities)), "split": "test"}
-    result: dict[str, Any] = without_nan(values | counts)
+    values |= counts | counts_of_known(schema, test.values, test.identities)
+    values |= {"not_measured": not_measured} if not_measured else {}
+    result: dict[str, Any] = without_nan(values)
     return result
 
 
 def _labelled(schema: AttributeSchema, rows: pd.DataFrame, shards: Path) -> Labelled:
-    return Labelled(read_embeddings(shards, rows), rows["identity"].to_numpy(object), schema.from_table(rows))
+    values = schema.known_from_table(rows).values
+    return Labelled(read_embeddings(shards, rows), rows["identity"].to_numpy(object), values)
 
 
 def _rows_of_images(images: pd.DataFrame, sampled: pd.DataFrame, path: Path) -> pd.DataFrame:

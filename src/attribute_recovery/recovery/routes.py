@@ -1,7 +1,9 @@
 """The two routes from z to an attribute, calibrated: through decoded samples, and by the probe.
 
 Everything is fitted on the split `calibration`: the calibration itself, which of the two probes is used, and
-which of the two routes is the better one, by the mean gain over the marginal.
+which of the two routes is the better one, by the mean gain over the marginal. Where there is no image to fit
+them on, forecasts stay as they are, the probe is the linear one, and it counts as the better route, since its
+deviations are those of labelled images.
 """
 
 from dataclasses import dataclass
@@ -61,7 +63,8 @@ class Routes:
         marginal: its marginal in the split `train`.
         decoder, probe: calibrated forecasts for all images.
         probe_kind: "linear" or "mlp".
-        chosen: "decoder" or "probe", the one with the larger mean gain on `calibration`.
+        chosen: "decoder" or "probe", the one with the larger mean gain on `calibration`; "probe" where
+            nothing was calibrated.
     """
 
     attribute: Attribute
@@ -97,12 +100,17 @@ def routes(
 
     Args:
         attribute: the attribute.
-        read: what the heads read in decoded samples, (n, s, 1) or (n, s, classes).
+        read: what the heads read in decoded samples, (n, s, 1) or (n, s, classes); s is 1 where T is of one
+            point, and the forecast then a normal without samples.
         readings: what the probes read, of the same n images.
         truth: true values or class numbers (n,); those outside `held` are not looked at.
-        held: marks the images of the split `calibration`, (n,).
+        held: marks the images of the split `calibration` on which the attribute is known, (n,); where there
+            are none nothing is calibrated.
         marginal: of the split `train`.
     """
+    if not held.any():
+        raw = _raw_decoder(attribute, read, marginal)
+        return Routes(attribute, marginal, raw, _raw_probe(attribute, readings, "linear"), "linear", "probe")
     decoder = _calibrated(_raw_decoder(attribute, read, marginal), truth, held)
     candidates = {
         kind: _calibrated(_raw_probe(attribute, readings, kind), truth, held) for kind in ("linear", "mlp")
@@ -119,8 +127,12 @@ def routes(
 
 def _raw_decoder(attribute: Attribute, read: FloatArray, marginal: Marginal) -> Forecast:
     if isinstance(marginal, DiscreteMarginal):
+        if read.shape[1] == 1:  # the heads' own probabilities of the one image that z has
+            return DiscreteForecast(np.asarray(read[:, 0], dtype=np.float64))
         return DiscreteForecast(smoothed_mean(read, marginal.probabilities))
     samples = np.asarray(read[:, :, 0], dtype=np.float64)
+    if samples.shape[1] == 1:  # says nothing of its spread, which is then the same for all images
+        return ContinuousForecast(samples[:, 0], np.full(len(samples), marginal.sd))
     return ContinuousForecast(*moments(samples), samples)
 
 

@@ -95,8 +95,8 @@ def pair_sentences(rows: pd.DataFrame, facts: Values) -> list[str]:
     fmr = real(facts, "fmr")
     leads = {
         "tar_at_same_fmr": (
-            f"At a false match rate of {say.one_in(fmr)}, each with its own τ from the split calibration, "
-            "genuine pairs accepted"
+            f"At a false match rate of {say.one_in(fmr)}, each with its own τ from the split that fixes "
+            "thresholds, genuine pairs accepted"
         ),
         "fmr_at_same_fmr": "Impostor pairs of the test people accepted at these τ",
     }

@@ -6,6 +6,7 @@ from typing import Any
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Picture, Points, Section, Table, Text
 from attribute_recovery.report.figures import decoded_name
+from attribute_recovery.report.labels import labels_table, left_out_blocks
 from attribute_recovery.report.results import (
     EXPECTED,
     EXPECTED_OF_SEVERAL,
@@ -88,6 +89,8 @@ def data_section(results: Results) -> Section:
         blocks += (
             [Points([f"{warning}." for warning in report["warnings"]])] if report.get("warnings") else []
         )
+        labels = labels_table(report)
+        blocks += [labels] if labels else []
     return Section("images", "The images", blocks)
 
 
@@ -110,6 +113,12 @@ def _data_sentence(report: Values) -> str:
         text += (
             " They are made: three-dimensional heads rendered from attributes whose true values are "
             "therefore known."
+        )
+    if folds := whole(report, "folds"):
+        text += (
+            f" They are cross-fitted in {folds} folds by identity: everything that explains was trained and "
+            "calibrated once a fold on other people, and each person is held out in one fold. Pictures show "
+            "the first fold."
         )
     copies = whole(report, "duplicates.across_splits")
     if copies is not None:
@@ -138,11 +147,7 @@ def generator_section(results: Results, metrics: Values) -> Section:
     facts = metrics["generator"]
     card = results.json("generator/card.json")
     blocks: list[Block] = [
-        Text(
-            "A generator G turns a code into an image, an encoder E an image into its code. Neither the "
-            "recognizer that is explained nor its scores had a part in their training. Whatever they lose of "
-            "a face is lost to all that follows."
-        ),
+        Text(_generator_sentence(lookup(card, "network.encoder") is not None)),
         *absent(results, "generator/card.json"),
         *absent(results, "generator/metrics.json"),
     ]
@@ -161,6 +166,21 @@ def generator_section(results: Results, metrics: Values) -> Section:
         decoded="Reconstructions G(E(x)) of held-out people; of the first image of each, unselected.",
     )
     return Section("generator", "The generator", [*blocks, *shown])
+
+
+def _generator_sentence(by_embedding: bool) -> str:
+    """What G and E are; `by_embedding`: E goes by way of the recognizer, as in the reference."""
+    begin = "A generator G turns a code into an image, an encoder E an image into its code. "
+    end = " Whatever they lose of a face is lost to all that follows."
+    if by_embedding:
+        return (
+            f"{begin}G has no encoder of its own: the code of an image is the code of its embedding, "
+            "w = T(f(x)), so it holds what the recognizer keeps of a face and nothing else, and "
+            f"reconstructions are what is decoded from embeddings.{end}"
+        )
+    return (
+        f"{begin}Neither the recognizer that is explained nor its scores had a part in their training.{end}"
+    )
 
 
 def _first_decoder(metrics: Values) -> Values:
@@ -191,7 +211,7 @@ def heads_section(results: Results) -> Section:
     ]
     if facts:
         r2, accuracy = real(facts, "median_r2"), real(facts, "median_balanced_accuracy")
-        blocks.append(Text(say.heads(r2, accuracy, stands_on(facts))))
+        blocks += [Text(say.heads(r2, accuracy, stands_on(facts))), *left_out_blocks(facts)]
     table: list[Table] = [attributes_table(declared, facts)] if declared else []
     blocks += table
     if table:

@@ -5,6 +5,7 @@ from attribute_recovery.report.blocks import Block, Cell, Drawing, Points, Secti
 from attribute_recovery.report.curve import det_svg
 from attribute_recovery.report.domain import absent, face_picture, picture, stands_on
 from attribute_recovery.report.errors import error_blocks
+from attribute_recovery.report.labels import known_words, left_out_blocks
 from attribute_recovery.report.results import Results, Values, interval_of, lookup, real, whole
 from attribute_recovery.report.tables import name_cell, spread_table
 from attribute_recovery.report.weight import changed_blocks, weighed_blocks
@@ -62,7 +63,7 @@ def rate_sentences(facts: Values) -> list[str]:
         say.recognizer_rate(real(facts, tar), interval_of(facts, tar), real(facts, "used_fmr"), genuine),
         say.threshold(
             real(facts, "threshold", "threshold_on_calibration.value"),
-            "calibration",
+            str(lookup(facts, "threshold_split") or "calibration"),
             whole(source, "n_pairs"),
             real(source, "achieved_fmr"),
             kind=str(lookup(source, "kind") or "fmr"),
@@ -140,14 +141,25 @@ def attack_sentence(facts: Values) -> str:
     )
 
 
+def _decoder_sentence(samples: int | None) -> str:
+    """What is decoded: samples of a distribution, or one image for each embedding."""
+    many = "A recognizer drops pose, light and expression, so many images share one embedding z. The decoder "
+    if samples == 1:
+        return (
+            f"{many}gives one image for each z, as the method's authors do it (one sample, always the same): "
+            "what z leaves open is not seen in it. One sample has no spread, so coverage and CRPS skill of "
+            "samples are not defined and not given."
+        )
+    return (
+        f"{many}samples images from p(x given z): what the samples of one z share is what z says, what they "
+        "differ in it leaves open."
+    )
+
+
 def _decoded(results: Results, stages: Values, name: str) -> list[Block]:
     facts = stages["decoder"]
     blocks: list[Block] = [
-        Text(
-            "A recognizer drops pose, light and expression, so many images share one embedding z. The "
-            "decoder samples images from p(x given z): what the samples of one z share is what z says, what "
-            "they differ in it leaves open."
-        ),
+        Text(_decoder_sentence(whole(facts, "samples"))),
         *absent(results, "<recognizer>/decoder/metrics.json", name),
     ]
     if real(facts, "type_1_tar") is not None:
@@ -159,7 +171,10 @@ def _decoded(results: Results, stages: Values, name: str) -> list[Block]:
             f"{say.number(real(facts, 'reconstruction_cosine'))} for reconstructions.",
         ]
         blocks.append(Points(points))
-    shown = "its reconstruction G(E(x)), and samples decoded from f(x) alone. No sample was selected."
+    several = whole(facts, "samples") != 1
+    decoded = "samples" if several else "the one image that is"
+    shown = f"its reconstruction G(E(x)), and {decoded} decoded from f(x) alone."
+    shown += " No sample was selected." if several else ""
     blocks += face_picture(
         results,
         "<recognizer>/decoder/samples.png",
@@ -168,7 +183,7 @@ def _decoded(results: Results, stages: Values, name: str) -> list[Block]:
         decoded=f"Held-out people, of each an image x that is not shown: {shown}",
     )
     table = spread_table(facts, stages["recovery"])
-    return [*blocks, table] if table else blocks
+    return [*blocks, *left_out_blocks(facts), *([table] if table else [])]
 
 
 def _recovered(results: Results, stages: Values, name: str) -> list[Block]:
@@ -187,6 +202,7 @@ def _recovered(results: Results, stages: Values, name: str) -> list[Block]:
     ]
     if facts:
         blocks += [Text(sentence) for sentence in [recovery_sentence(facts)] if sentence]
+        blocks += left_out_blocks(facts)
         table = recovery_table(facts)
         blocks += [table] if table else []
     if recovered is None:
@@ -237,7 +253,8 @@ def recovery_table(facts: Values) -> Table | None:
     rows = []
     for name in names:
         chosen = lookup(facts, f"chosen.{name}")
-        row = [name_cell(name, f"better: {chosen}" if isinstance(chosen, str) else "")]
+        notes = [f"better: {chosen}" if isinstance(chosen, str) else "", known_words(facts, name)]
+        row = [name_cell(name, "; ".join(note for note in notes if note))]
         for route in ("decoder", "probe"):
             key = f"{route}.information.{name}"
             row.append(Cell(say.cell(real(facts, key), interval_of(facts, key))))

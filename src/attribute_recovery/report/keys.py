@@ -77,7 +77,25 @@ _STANDS_ON = (
     ("n_identities", "people", "people that the figures stand on"),
     ("n_images", "images", "images that the figures stand on"),
     ("split", "name", "split that the figures were measured on"),
+    ("folds", "number", "folds that the figures are means over; only where they are cross-fitted"),
 )
+
+
+_KNOWN = (
+    (
+        "known_images.<attribute>",
+        "images",
+        "images of the split on which an attribute is known, where it is not on all",
+    ),
+    ("known_identities.<attribute>", "people", "their people"),
+)
+
+
+def _left_out(**meanings: str) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (f"{key}.<attribute>", "reason", meaning + "; only where there is one")
+        for key, meaning in meanings.items()
+    )
 
 
 def _dataset() -> Iterator[MetricKey]:
@@ -94,6 +112,7 @@ def _dataset() -> Iterator[MetricKey]:
             ),
             ("images", "images", "all images"),
             ("identities", "people", "all people"),
+            ("folds", "number", "folds of the cross-fitting; only where there is one"),
             ("splits.<split>.identities", "people", "people in a split"),
             ("splits.<split>.images", "images", "images in a split"),
             ("duplicates.images", "images", "images with the same pixels as an earlier one"),
@@ -139,6 +158,12 @@ def _attributes() -> Iterator[MetricKey]:
             ("median_balanced_accuracy", "share", "median over the discrete attributes"),
             ("r2.<attribute>", "R²", "share of variance read from real images"),
             ("balanced_accuracy.<attribute>", "share", "mean over classes of the share read rightly"),
+            *_left_out(
+                not_learned="why the heads could not learn an attribute from `train`",
+                not_calibrated="why what they read of it is not calibrated on `calibration`",
+                not_measured="why it is not measured on `test`",
+            ),
+            *_KNOWN,
             *_STANDS_ON,
         ),
     )
@@ -154,6 +179,7 @@ _RECOGNIZER = (
     ),
     ("claimable_fmr", "rate", "3/n, n the distinct pairs of people that τ was fixed or counted on"),
     ("threshold_kind", "name", "`fmr`, `value` or `from`: what fixed τ"),
+    ("threshold_split", "name", "split whose impostor pairs τ was fixed or counted on"),
     ("score", "name", "`cosine` or `euclidean`, from the card"),
     ("gradients", "name", "`own`, `converted` or `none`: which way gradients of f were taken"),
     ("differentiable", "yes or no", "whether gradients of f could be taken"),
@@ -223,6 +249,8 @@ _DECODER = (
         "skill",
         "1 − CRPS of the samples / CRPS of the population; 0 is knowing nothing",
     ),
+    *_left_out(not_measured="why the spread of an attribute is not measured"),
+    *_KNOWN,
     *_STANDS_ON,
 )
 
@@ -251,6 +279,12 @@ _SIGNIFICANCE = (
     ("edited_identities", "people", "people whose attributes were changed"),
     ("placebos", "number", "placebo edits behind each p-value of the decision effect"),
     ("placebo_images", "images", "images that placebo edits were made on"),
+    (
+        "not_testable.<measure>.<attribute>",
+        "reason",
+        "why a measure cannot be had of an attribute; only where there is one",
+    ),
+    *_KNOWN,
     *_STANDS_ON,
 )
 
@@ -328,6 +362,12 @@ def _recovery(prefix: str) -> Iterator[MetricKey]:
         ),
         ("median_r2", "R²", "median over the continuous attributes, chosen route"),
         ("median_balanced_accuracy", "share", "median over the discrete attributes, chosen route"),
+        *_left_out(
+            not_recovered="why an attribute has no forecasts: too little is known of it in `train`",
+            not_calibrated="why its forecasts are as they come, the linear probe counting as chosen",
+            not_measured="why its forecasts are not measured on `test`",
+        ),
+        *_KNOWN,
         *_STANDS_ON,
     ]
     yield from _below(prefix, tuple(entries))

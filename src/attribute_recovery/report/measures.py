@@ -8,6 +8,7 @@ import pandas as pd
 
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Cell, Table
+from attribute_recovery.report.labels import known_words, reason_of
 from attribute_recovery.report.results import Values, interval_of, real
 from attribute_recovery.report.tables import finite, name_cell
 
@@ -139,12 +140,18 @@ def measure_table(measure: Measure, frame: pd.DataFrame, metrics: Values) -> Tab
     rows = overall(frame).sort_values(["estimate", "attribute"], ascending=[False, True])
     columns = _filled(measure.columns, rows)
     shown = [
-        [name_cell(str(row["attribute"])), estimate_cell(row)]
+        [name_cell(str(row["attribute"]), _attribute_note(row, metrics)), estimate_cell(row)]
         + [_column_cell(column, row, metrics) for column in columns]
         for row in rows.to_dict("records")
     ]
     header = ["attribute", measure.estimate, *(column.title for column in columns)]
     return Table(f"{measure.title} ({basis_of(rows)})", header, shown)
+
+
+def _attribute_note(row: Mapping[Any, Any], metrics: Values) -> str:
+    """Why there is no estimate; or, where it is not known on all images, on how many the attribute is."""
+    edited = row.get("measure") == "decision_effect"
+    return reason_of(row.get("method")) or ("" if edited else known_words(metrics, str(row["attribute"])))
 
 
 def direction_table(measure: Measure, frame: pd.DataFrame) -> Table | None:
@@ -200,7 +207,9 @@ def measure_sentence(measure: Measure, frame: pd.DataFrame) -> str:
 
 
 def basis_of(frame: pd.DataFrame) -> str:
-    """Split and counts of rows; a range where they differ."""
+    """Split and counts of rows with an estimate; a range where they differ."""
+    if "method" in frame:
+        frame = frame[[not reason_of(method) for method in frame["method"]]]
     splits = sorted({str(each) for each in frame["split"].dropna()}) if "split" in frame else []
     parts = [" and ".join(splits) or "split not said"]
     for column, things in (("n_identities", "people"), ("n_images", "images")):

@@ -23,7 +23,7 @@ from attribute_recovery.report.explanation import (
 from attribute_recovery.report.goals import SOURCE, Judged, judge
 from attribute_recovery.report.measures import NEEDED, measure_sentence, measures_of
 from attribute_recovery.report.metrics import collect_metrics, undocumented
-from attribute_recovery.report.results import Results, Values, shown_results
+from attribute_recovery.report.results import Results, Values, shown_results, whole
 from attribute_recovery.report.tables import figures_table
 from attribute_recovery.report.weight import flip_sentences
 from attribute_recovery.tracking.digest import atomic_output, write_json
@@ -148,8 +148,7 @@ def trust_section(
         say.CONDITIONAL,
         "Intervals are 95 %, from resampling identities with all their images (both sides of a pair in one "
         "draw); rates at a threshold are recentred, as U-statistics need.",
-        "All figures are measured on the split test, on people that nothing was trained on; τ was fixed on "
-        "calibration. Pairs are drawn by seed, and none is dropped.",
+        say.held_out(whole(metrics, "dataset.folds")),
     ]
     for name in recognizers:
         floor = rate_sentences(metrics["recognizers"][name]["recognizer"])[3]

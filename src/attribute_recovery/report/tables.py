@@ -9,6 +9,7 @@ import pandas as pd
 
 from attribute_recovery.report.blocks import Cell, Table
 from attribute_recovery.report.goals import Judged
+from attribute_recovery.report.labels import known_words
 from attribute_recovery.report.privacy import Privacy
 from attribute_recovery.report.results import Values, interval_of, real
 from attribute_recovery.report.sentences import MISSING, cell, number, percent, share, words
@@ -57,7 +58,7 @@ def attributes_table(declared: Iterable[Mapping[str, Any]], heads: Values) -> Ta
         value = r2 if r2 is not None else accuracy
         rows.append(
             [
-                name_cell(name),
+                name_cell(name, known_words(heads, name)),
                 Cell(str(attribute.get("family", ""))),
                 Cell(f"{attribute.get('kind', '')}, {attribute.get('level', '')}"),
                 Cell(_range_words(attribute)),
@@ -144,7 +145,7 @@ def spread_table(decoder: Values, recovery: Values) -> Table | None:
         inside = real(decoder, f"coverage_90.{name}")
         rows.append(
             [
-                name_cell(name),
+                name_cell(name, known_words(decoder, name)),
                 Cell(cell(inside, interval_of(decoder, f"coverage_90.{name}"))),
                 Cell(cell(real(decoder, f"crps_skill.{name}"), interval_of(decoder, f"crps_skill.{name}"))),
                 Cell(cell(real(recovery, f"probe.crps_skill.{name}"))),

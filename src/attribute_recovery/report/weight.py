@@ -6,6 +6,7 @@ from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Points, Text
 from attribute_recovery.report.domain import absent, face_picture, picture
 from attribute_recovery.report.figures import decoded_name
+from attribute_recovery.report.labels import left_out_blocks
 from attribute_recovery.report.measures import (
     NEEDED,
     Measure,
@@ -59,6 +60,7 @@ def weighed_blocks(results: Results, stages: Values, name: str) -> list[Block]:
         "The three measures for every attribute, with 95 % intervals.",
         name,
     )
+    blocks += left_out_blocks(facts)
     if frame is None or not set(frame.columns) >= NEEDED:
         results.faults.setdefault(f"{name}/significance/significance.parquet", "lacks columns")
         blocks += absent(results, path.format("significance.parquet"), name)
@@ -69,7 +71,8 @@ def weighed_blocks(results: Results, stages: Values, name: str) -> list[Block]:
             Text(
                 "In all three tables: 95 % interval in brackets, from resampling people; below it p, and q, "
                 "which is p controlled for false discoveries within the measure (Benjamini and Hochberg). "
-                "Set in bold: q < 0.05. “Not testable” means that too few distinct permutations exist."
+                "Set in bold: q < 0.05. “Not testable” means that too few distinct permutations exist"
+                f"{', or what is said below the attribute' if lookup(facts, 'not_testable') else ''}."
             )
         )
     caption = "Edits: one attribute of an image changed in code space, the others held."

@@ -2,7 +2,8 @@
 fitted to."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from attribute_recovery.config import Compute, SignificanceSection
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
+from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (
     read_array,
     read_parquet,
@@ -23,7 +25,7 @@ from attribute_recovery.dataset.store import (
 from attribute_recovery.decoder.attacks import read_threshold
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.recovery.measure import without_nan
-from attribute_recovery.significance.contributions import contributions_table
+from attribute_recovery.significance.contributions import contributions_table, joined
 from attribute_recovery.significance.crosstalk import column_deviations
 from attribute_recovery.significance.decision import Decision, decision_effects
 from attribute_recovery.significance.effect import Originals, Pipeline, choose_images, distances, originals
@@ -38,11 +40,15 @@ from attribute_recovery.significance.retained import retained_information
 from attribute_recovery.significance.table import (
     as_metrics,
     effect_row,
+    in_order,
+    not_testable_row,
     retained_row,
     share_row,
     significance_table,
 )
+from attribute_recovery.significance.testable import known_together, not_testable
 from attribute_recovery.statistics.bootstrap import identity_mean_interval
+from attribute_recovery.statistics.inputs import BoolArray, FloatArray
 from attribute_recovery.statistics.permutation import Scheme
 from attribute_recovery.training.device import prepare_torch
 
@@ -54,12 +60,26 @@ SCHEMES: tuple[Scheme, ...] = ("identity", "image")
 @dataclass(frozen=True)
 class Split:
     """One split: embeddings f(x) (n, d), codes E(x) (n, code_size), identities (n,) and true attributes, (n,)
-    each."""
+    each, NaN and −1 where a value is missing."""
 
     embeddings: Floats
     codes: Floats
     identities: npt.NDArray[np.object_]
     values: dict[str, npt.NDArray[np.generic]]
+
+    def rows(self, chosen: BoolArray) -> "Split":
+        """The images that a mask chooses."""
+        values = {name: column[chosen] for name, column in self.values.items()}
+        return Split(self.embeddings[chosen], self.codes[chosen], self.identities[chosen], values)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Attributes that are known on the same images: their forecasts, and these images of both splits."""
+
+    found: list[Recovered]
+    fitted: Split
+    test: Split
 
 
 def analyse(
@@ -91,6 +111,9 @@ def analyse(
 ) -> dict[str, Any]:
     """Write the long table, its metrics, and the figures of measures and edits.
 
+    Each attribute is tested on the images where it is known. What cannot be tested has a row without estimate
+    and p, whose method says why.
+
     Args:
         settings: counts of permutations, placebos, replicates and images.
         seed: of all of these.
@@ -116,8 +139,6 @@ def analyse(
     fitted = _split(schema, images, rows_of(images, "train"), codes, shards)
     test = _split(schema, images, _rows_of_images(images, listed, recovered), codes, shards)
     routes = json.loads(recovery_metrics.read_text())["chosen"]
-    forecasts = recovered_attributes(schema, listed, routes, fitted.values, fitted.identities)
-    rows = encoded_measures(forecasts, fitted, test, settings, seed)
     models = load_models(
         compute,
         device,
@@ -126,17 +147,30 @@ def analyse(
         editor=(editor_weights, editor_card),
         recognizer=(recognizer_weights, recognizer_card),
     )
-    tau = read_threshold(threshold)
-    known, decision = _decision(models.pipeline, schema, fitted, test, tau, settings, seed)
-    rows += [effect_row(schema[effect.attribute], effect) for effect in decision.effects]
-    found = significance_table(recognizer, schema, rows)
-    write_table(found, significance)
-    write_table(
-        contributions_table(forecasts, test.identities, decision.effects, known.identities), contributions
+    reasons = not_testable(
+        schema, (fitted.values, fitted.identities), (test.values, test.identities), models.editable
     )
+    groups = _groups(without(schema, reasons.get("retained_information", {})), listed, routes, fitted, test)
+    rows = [
+        row
+        for group in groups
+        for row in encoded_measures(group.found, group.fitted, group.test, settings, seed)
+    ]
+    tau = read_threshold(threshold)
+    unchanged = reasons.get("decision_effect", {})
+    known, decision = _decision(models.pipeline, schema, unchanged, fitted, test, tau, settings, seed)
+    rows += [effect_row(schema[effect.attribute], effect) for effect in decision.effects]
+    rows += _rows_without_test(schema, test, reasons)
+    found = significance_table(recognizer, schema, in_order(schema, rows))
+    write_table(found, significance)
+    write_table(_contributions(groups, decision, known), contributions)
     counts = {"n_identities": len(set(test.identities)), "n_images": len(test.identities), "split": "test"}
     values: dict[str, Any] = without_nan(
-        as_metrics(found) | decision_metrics(decision, known, tau, settings, seed) | counts
+        as_metrics(found)
+        | decision_metrics(decision, known, tau, settings, seed)
+        | counts
+        | counts_of_known(schema, test.values, test.identities)
+        | ({"not_testable": reasons} if reasons else {})
     )
     write_json(values, metrics)
     draw_significance(found, schema, figure)
@@ -147,33 +181,77 @@ def analyse(
 def encoded_measures(
     found: list[Recovered], fitted: Split, test: Split, settings: SignificanceSection, seed: int
 ) -> list[dict[str, Any]]:
-    """Rows of retained information and identity share.
+    """Rows of retained information and identity share; of the first alone where nobody has two images.
 
     Args:
-        found: forecasts of the images of `test`, one entry an attribute.
-        fitted: the split `train`.
+        found: forecasts of the images of `test`, one entry an attribute, all of them known.
+        fitted: the split `train`, likewise.
         test: the split `test`.
         settings: counts.
         seed: of permutations and intervals.
     """
     permutations = draw_permutations(test.identities, settings.permutations, seed)
-    labels = [target_columns(one.attribute, fitted.values[one.attribute.name]) for one in found]
-    reached = permuted_iccs(
-        (fitted.embeddings, fitted.identities, labels), (test.embeddings, permutations.codes), seed
-    )
     print("significance: retained information", flush=True)
     rows = [
         retained_row(one, retained_information(one, permutations, n_boot=settings.bootstrap, seed=seed))
         for one in found
     ]
+    if np.bincount(permutations.codes).max() < 2:
+        return rows
     print("significance: identity share", flush=True)
+    labels = [target_columns(one.attribute, fitted.values[one.attribute.name]) for one in found]
+    reached = permuted_iccs(
+        (fitted.embeddings, fitted.identities, labels), (test.embeddings, permutations.codes), seed
+    )
     shares = identity_shares(found, permutations, reached, n_boot=settings.bootstrap, seed=seed)
     return rows + [share_row(one, share) for one, share in zip(found, shares, strict=True)]
+
+
+def _groups(
+    schema: AttributeSchema, listed: pd.DataFrame, routes: Mapping[str, str], fitted: Split, test: Split
+) -> list[Group]:
+    """The attributes in groups that are known on the same images, with these; `listed` is in the order of
+    `test`."""
+    groups = []
+    for some, of_fitted, of_test in known_together(schema, fitted.values, test.values):
+        part = fitted.rows(of_fitted)
+        found = recovered_attributes(some, listed[of_test], routes, part.values, part.identities)
+        groups.append(Group(found, part, test.rows(of_test)))
+    return groups
+
+
+def _frequencies(columns: Floats) -> FloatArray:
+    """Of the classes (classes,), from one-hot columns (n, classes), over rows that are known (not NaN)."""
+    known = ~np.isnan(columns[:, 0])
+    if not known.any():
+        return np.full(columns.shape[1], 1 / columns.shape[1])
+    frequencies: FloatArray = (columns if known.all() else columns[known]).mean(axis=0).astype(np.float64)
+    return frequencies
+
+
+def _rows_without_test(
+    schema: AttributeSchema, test: Split, reasons: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    rows = []
+    for measure, names in reasons.items():
+        for name, reason in names.items():
+            people = test.identities[is_known(schema[name], test.values[name])]
+            rows.append(not_testable_row(name, measure, len(people), len(set(people)), reason))
+    return rows
+
+
+def _contributions(groups: list[Group], decision: Decision, known: Originals) -> pd.DataFrame:
+    nobody = known.identities[:0]
+    tables = [contributions_table(group.found, group.test.identities, [], nobody) for group in groups]
+    if decision.effects:
+        tables.append(contributions_table([], nobody, decision.effects, known.identities))
+    return joined(tables)
 
 
 def _decision(
     pipeline: Pipeline,
     schema: AttributeSchema,
+    unchanged: Mapping[str, str],
     fitted: Split,
     test: Split,
     tau: float,
@@ -181,29 +259,31 @@ def _decision(
     seed: int,
 ) -> tuple[Originals, Decision]:
     """The images whose attributes are changed, of `test`, and the decision effect; the population is
-    `train`."""
+    `train`. Attributes named by `unchanged` could not be learned: they are neither edited nor looked at."""
     chosen = choose_images(test.identities, settings.images, seed)
     known = originals(pipeline, schema, test.codes[chosen], test.identities[chosen], test.embeddings[chosen])
-    encoded = schema.encode(fitted.values)
+    encoded, learned = schema.encode(fitted.values), without(schema, unchanged)
     frequencies = {
-        a.name: encoded[:, schema.slices[a.name]].mean(axis=0).astype(np.float64)
-        for a in schema
-        if a.kind == "categorical"
+        a.name: _frequencies(encoded[:, schema.slices[a.name]]) for a in learned if a.kind == "categorical"
     }
+    deviations = column_deviations(encoded)
+    for name in unchanged:
+        deviations[schema.slices[name]] = np.nan
+    labelled = without(learned, left_out(learned, fitted.values, fitted.identities, "train"))
     directions = {}
     for scheme in SCHEMES:
         levels = (scheme, "mixed")
-        of_level = [a for a in schema if a.level in levels] or list(schema)
+        of_level = [a for a in labelled if a.level in levels] or list(labelled)
         labels = np.concatenate([target_columns(a, fitted.values[a.name]) for a in of_level], axis=1)
         directions[scheme] = placebo_directions(
             fitted.codes, labels, fitted.identities, scheme, settings.placebos, seed
         )
     decision = decision_effects(
         pipeline,
-        schema,
+        AttributeSchema(tuple(replace(a, editable=a.editable and a.name not in unchanged) for a in schema)),
         known,
         frequencies,
-        column_deviations(encoded),
+        deviations,
         directions,
         tau,
         n_boot=settings.bootstrap,
@@ -265,7 +345,7 @@ def _split(
         read_embeddings(shards, chosen),
         read_array(codes, rows),
         chosen["identity"].to_numpy(object),
-        schema.from_table(chosen),
+        schema.known_from_table(chosen).values,
     )
 
 

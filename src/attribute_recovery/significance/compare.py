@@ -13,7 +13,7 @@ from attribute_recovery.config import SignificanceSection
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import read_parquet, read_table, write_json, write_table
 from attribute_recovery.embeddings.pairs import Pairs
-from attribute_recovery.embeddings.rates import SplitPairs, split_pairs, threshold_of
+from attribute_recovery.embeddings.rates import SplitPairs, split_pairs, threshold_of, threshold_split
 from attribute_recovery.recovery.measure import without_nan
 from attribute_recovery.significance.contributions import COLUMNS
 from attribute_recovery.significance.differences import (
@@ -96,7 +96,7 @@ def common_rates(
 ) -> tuple[float, dict[str, dict[Key, Figure]]]:
     """TAR and FMR on `test` at one false match rate: the largest that any of the recognizers uses.
 
-    Each has its own τ at that rate, from its own scores on `calibration`.
+    Each has its own τ at that rate, from its own scores on the split that fixes thresholds.
 
     Args:
         images: images.parquet.
@@ -113,7 +113,7 @@ def common_rates(
     found: dict[str, dict[Key, Figure]] = {}
     for name, folder in folders.items():
         shards = folder / "embeddings/shards"
-        tau = threshold_of(split_pairs(images, shards, "calibration", seed), fmr).value
+        tau = threshold_of(split_pairs(images, shards, threshold_split(images), seed), fmr).value
         test = split_pairs(images, shards, "test", seed)
         found[name] = {
             ("tar_at_same_fmr", "", ""): _accepted(test, test.genuine, tau),

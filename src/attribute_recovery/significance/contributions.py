@@ -41,6 +41,11 @@ def contributions_table(
     return table[list(COLUMNS)]
 
 
+def joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of contributions, one below the other; without any an empty one."""
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+
+
 def _encoded(found: list[Recovered], people: Names) -> Iterator[pd.DataFrame]:
     """Of retained information and identity share."""
     codes, _ = identity_codes("people", people, len(people))

@@ -65,7 +65,8 @@ def account(schema: AttributeSchema, name: str, readings: list[Reading], deviati
         schema: the attributes.
         name: the attribute that was changed.
         readings: of its edits.
-        deviations: population standard deviations of the encoded columns, (width,).
+        deviations: population standard deviations of the encoded columns, (width,); NaN for attributes that
+            are left out of the cross-talk.
     """
 
     def joined(side: str) -> Floats:
@@ -81,7 +82,9 @@ def account(schema: AttributeSchema, name: str, readings: list[Reading], deviati
     total = float(np.sum(sign * asked))
     moved = np.abs(after - before).mean(axis=0) / deviations  # (width,)
     others = {
-        other: float(moved[columns].mean()) for other, columns in schema.slices.items() if other != name
+        other: float(moved[columns].mean())
+        for other, columns in schema.slices.items()
+        if other != name and np.isfinite(deviations[columns]).all()
     }
     worst = max(others, key=lambda other: others[other]) if others else ""
     return Account(
@@ -94,7 +97,13 @@ def account(schema: AttributeSchema, name: str, readings: list[Reading], deviati
 
 
 def column_deviations(encoded: Floats) -> FloatArray:
-    """Standard deviation of each encoded column (n, width) in the population, (width,); 1 where it does not
-    vary."""
-    spread = encoded.astype(np.float64).std(axis=0)
+    """Standard deviation of the known values of each encoded column (n, width) in the population, (width,); 1
+    where they do not vary."""
+    values = encoded.astype(np.float64)
+    known = ~np.isnan(values)
+    if known.all():
+        spread = values.std(axis=0)
+    else:
+        columns = zip(values.T, known.T, strict=True)
+        spread = np.array([column[rows].std() if rows.any() else 0.0 for column, rows in columns])
     return np.where(spread > 1e-9, spread, 1.0)

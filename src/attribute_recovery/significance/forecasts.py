@@ -49,9 +49,11 @@ class Recovered:
 
 def target_columns(attribute: Attribute, values: npt.ArrayLike) -> FloatArray:
     """Values (n,) as (n, 1), or class numbers (n,) as 0 and 1 for all classes but the first (n, classes −
-    1)."""
+    1); NaN where a value is missing."""
     if attribute.is_discrete:
-        return np.eye(attribute.n_classes)[np.asarray(values, dtype=np.int64)][:, 1:]
+        # The last row is that of −1.
+        rows = np.concatenate([np.eye(attribute.n_classes), np.full((1, attribute.n_classes), np.nan)])
+        return rows[np.asarray(values, dtype=np.int64)][:, 1:]
     return np.asarray(values, dtype=np.float64)[:, None]
 
 
@@ -66,7 +68,8 @@ def recovered_attributes(
 
     Args:
         schema: the attributes.
-        recovered: rows of recovered.parquet, see `recovery.recover.recovered_table`.
+        recovered: rows of recovered.parquet, see `recovery.recover.recovered_table`, in which all of the
+            attributes are known.
         chosen: "decoder" or "probe" by attribute.
         population: values of the split `train` by attribute, (m,) each.
         people: identities of these images, (m,).

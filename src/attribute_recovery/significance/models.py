@@ -31,10 +31,12 @@ class Models:
     Attributes:
         pipeline: edit, embed and read.
         reconstruct: codes (n, code_size) to images (n, side, side, 3) uint8.
+        editable: by attribute, whether the editor changes it.
     """
 
     pipeline: Pipeline
     reconstruct: Callable[[Floats], npt.NDArray[np.uint8]]
+    editable: dict[str, bool]
 
 
 def load_models(
@@ -78,4 +80,5 @@ def load_models(
         return moved
 
     pipeline = Pipeline(lambda codes: embed_codes(loaded, f, codes), read, edit)
-    return Models(pipeline, lambda codes: reconstruct(loaded, codes))
+    editable = {attribute.name: attribute.editable for attribute in changes.schema}
+    return Models(pipeline, lambda codes: reconstruct(loaded, codes), editable)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from attribute_recovery.dataset.known import columns_by_pattern
 from attribute_recovery.significance.effect import Edited, Pipeline, distances
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, identity_codes
 from attribute_recovery.statistics.permutation import (
@@ -105,7 +106,8 @@ def placebo_directions(
 
     Args:
         codes: (n, code_size).
-        labels: columns of labels (n, k), taken in turn.
+        labels: columns of labels (n, k), taken in turn; of each the images on which it is known (not NaN) are
+            used and exchanged.
         identities: (n,).
         scheme: "identity" exchanges labels between identities, "image" within them.
         count: placebos.
@@ -114,11 +116,16 @@ def placebo_directions(
     people, _ = identity_codes("identities", identities, len(codes))
     permute = permute_identity_blocks if scheme == "identity" else permute_within_identity
     rng = np.random.default_rng([seed, 42, scheme == "identity"])
-    centred = (codes - codes.mean(axis=0)).astype(np.float64)
-    standard = (labels - labels.mean(axis=0)) / np.maximum(labels.std(axis=0), 1e-12)
+    columns: dict[int, tuple[FloatArray, FloatArray, IntArray]] = {}
+    for places, known in columns_by_pattern(~np.isnan(labels)):
+        some, chosen = labels[np.ix_(known, places)], codes[known]
+        standard = (some - some.mean(axis=0)) / np.maximum(some.std(axis=0), 1e-12)
+        centred = (chosen - chosen.mean(axis=0)).astype(np.float64)
+        columns |= {int(place): (standard[:, i], centred, people[known]) for i, place in enumerate(places)}
     found = np.empty((count, codes.shape[1]))
     for number, direction in enumerate(found):
-        direction[:] = standard[permute(people, rng), number % labels.shape[1]] @ centred
+        column, centred, of = columns[number % labels.shape[1]]
+        direction[:] = column[permute(of, rng)] @ centred
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     unit: Floats = (found / np.maximum(lengths, 1e-12)).astype(np.float32)
     return unit

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
+from attribute_recovery.report.labels import NOT_TESTABLE
 from attribute_recovery.significance.decision import Effect
 from attribute_recovery.significance.flips import DIRECTIONS
 from attribute_recovery.significance.forecasts import Recovered
@@ -164,6 +165,24 @@ def share_row(recovered: Recovered, found: Share) -> dict[str, Any]:
         "icc_permuted": found.icc_permuted,
         "icc_excess": found.icc_recovered - found.icc_permuted,
     }
+
+
+def not_testable_row(
+    name: str, measure: str, n_images: int, n_identities: int, reason: str
+) -> dict[str, Any]:
+    """An attribute that a measure cannot be had of: no estimate and no p, and the reason as method.
+
+    `n_images` and `n_identities` are those on which it is known.
+    """
+    nothing = Interval(math.nan, math.nan, math.nan, n_identities, 0, 0.95)
+    return _row(name, measure, "", nothing, math.nan, {}, n_images, f"{NOT_TESTABLE}{reason}")
+
+
+def in_order(schema: AttributeSchema, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows by measure and attribute; those of one attribute in the order in which they are."""
+    return sorted(
+        rows, key=lambda row: (MEASURES.index(row["measure"]), schema.names.index(row["attribute"]))
+    )
 
 
 def effect_row(attribute: Attribute, found: Effect) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class RuleJob(Protocol):
 
     @property
     def wildcards(self) -> Named:
-        """`experiment`, and `recognizer` where the rule is one of a recognizer's."""
+        """`experiment`, `recognizer` where the rule is one of a recognizer's, `fold` as "/fold_3" or ""."""
 
     @property
     def log(self) -> Sequence[str]:
@@ -109,7 +109,7 @@ def recorded_script(job: RuleJob) -> Iterator[Job]:
         params={name: value for name, value in params.items() if name not in OWN_PLACE},
         seed=params.get("seed"),
         code=params["code"],
-        wildcards=dict(job.wildcards.items()),
+        wildcards=_wildcards(job),
     ) as record:
         yield record
     for checkpoint in _checkpoints(job).glob(f"{_label(job)}-{'[0-9a-f]' * 16}.*"):
@@ -152,5 +152,10 @@ def _checkpoints(job: RuleJob) -> Path:
 
 
 def _label(job: RuleJob) -> str:
-    wildcards = dict(job.wildcards.items())
-    return "-".join([job.rule, *(str(value) for name, value in wildcards.items() if name != "experiment")])
+    return "-".join([job.rule, *(value for name, value in _wildcards(job).items() if name != "experiment")])
+
+
+def _wildcards(job: RuleJob) -> dict[str, str]:
+    """Wildcards by name; `fold` is part of a path, and empty where there is no cross-fitting."""
+    texts = {name: str(value).strip("/") for name, value in job.wildcards.items()}
+    return {name: text for name, text in texts.items() if text}

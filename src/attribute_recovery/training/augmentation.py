@@ -23,6 +23,8 @@ class Augmentation:
         cutout: largest side of the square set to grey, as a share of the image's (DeVries & Taylor,
             arXiv 1708.04552).
         mirror: share of images that are mirrored.
+        warp: largest change of each entry of the affine map of the image onto itself: of scale, aspect and
+            shear, and of place in units of half the side.
         degraded: share of images that are blurred and get noise, since cameras differ (low-resolution
             augmentation as in AdaFace; Kim et al., CVPR 2022).
         blur: largest weight of an image's blur, of a standard deviation of one pixel, in its place, 0 to 1.
@@ -34,6 +36,7 @@ class Augmentation:
     brightness: float = 0.0
     cutout: float = 0.0
     mirror: float = 0.0
+    warp: float = 0.0
     degraded: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
@@ -50,6 +53,8 @@ def augmented(images: Images, settings: Augmentation, rng: np.random.Generator) 
     values = moved.astype(np.float32)
     values *= (gain / 127.5).astype(np.float32)
     values += (offset - gain).astype(np.float32)  # x / 127.5 − 1 is the pixel's value in [-1, 1]
+    if settings.warp > 0:
+        values = _warped(values, settings.warp, rng)
     if settings.degraded > 0:
         chosen = np.flatnonzero(rng.random(n) < settings.degraded)
         values[chosen] = _degraded(values[chosen], settings, rng)
@@ -65,6 +70,17 @@ def _shifted(images: Images, most: int, rng: np.random.Generator) -> Images:
     down, right = rng.integers(0, 2 * most + 1, (2, n))
     moved: Images = windows[np.arange(n), down, right].transpose(0, 2, 3, 1)
     return moved
+
+
+def _warped(values: Floats, most: float, rng: np.random.Generator) -> Floats:
+    """Images under random affine maps, bilinear, mirrored beyond their edges."""
+    maps = np.eye(2, 3) + most * rng.uniform(-1, 1, (len(values), 2, 3))
+    images = torch.from_numpy(values).permute(0, 3, 1, 2)
+    with torch.autocast("cpu", enabled=False):
+        grid = functional.affine_grid(torch.from_numpy(maps).float(), list(images.shape), align_corners=False)
+        moved = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    warped: Floats = moved.permute(0, 2, 3, 1).contiguous().numpy()
+    return warped
 
 
 def _degraded(values: Floats, settings: Augmentation, rng: np.random.Generator) -> Floats:

@@ -30,6 +30,8 @@ STATE_KEYS = (
 )
 # What wrappers put before every name: DataParallel and AveragedModel, torch.compile.
 PREFIXES = ("module.", "_orig_mod.")
+# Counts batches of a training, which nothing that is measured reads.
+UNUSED = "num_batches_tracked"
 # Of AveragedModel: how many states it has averaged; no weight.
 COUNTER = "n_averaged"
 
@@ -90,24 +92,28 @@ def without_prefix(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         found = {name.removeprefix(prefix): value for name, value in weights.items()}
 
 
-def check_state(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+def check_state(
+    network: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, kind: str | None = None
+) -> dict[str, Tensor]:
     """Make sure that tensors are the whole state of a network, no more and no less.
 
     Args:
         network: may lie on the device "meta", which costs no memory.
         tensors: by name.
         path: the file that they come from, for the sentence.
+        kind: what the network is called in it; its class by default.
 
     Returns:
-        The tensors, completed by the counters of batch norms that old versions of torch did not write.
+        The tensors, completed by the counters of batch norms that old versions of torch did not write, and
+        without such counters of networks that count nothing.
 
     Raises:
         ValueError: a tensor is missing, unknown or of another shape; the first one is named.
     """
-    wanted, kind = network.state_dict(), type(network).__name__
-    found = dict(tensors)
+    wanted, kind = network.state_dict(), kind or type(network).__name__
+    found = {name: value for name, value in tensors.items() if name in wanted or not name.endswith(UNUSED)}
     for name, value in wanted.items():
-        if name not in found and name.endswith("num_batches_tracked"):
+        if name not in found and name.endswith(UNUSED):
             found[name] = torch.tensor(0)
         if name not in found:
             raise ValueError(

@@ -13,7 +13,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def prepare_torch(compute: Compute) -> torch.device:
-    """Set torch's threads and deterministic algorithms; the device that the configuration means.
+    """Set torch's threads, deterministic algorithms, true float32; the device that the configuration means.
 
     The thread count comes from the configuration, never from the workflow: sums depend on it.
 
@@ -22,6 +22,8 @@ def prepare_torch(compute: Compute) -> torch.device:
     """
     torch.set_num_threads(compute.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # On a GPU torch would round the factors of convolutions to 10 bits and still call it float32.
+    torch.backends.cudnn.allow_tf32 = False
     if compute.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("compute.device: found cuda, but torch sees no GPU here; allowed are auto and cpu")
     use_gpu = compute.device != "cpu" and torch.cuda.is_available()
@@ -35,8 +37,11 @@ def inference_dtype(compute: Compute) -> torch.dtype:
 
 def frozen(module: M, device: torch.device) -> M:
     """The module in evaluation mode on the device, channels last, its weights closed to gradients."""
-    module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return module.eval().requires_grad_(False)
+    module = module.to(device).eval().requires_grad_(False)
+    for value in (*module.parameters(), *module.buffers()):
+        if value.ndim == 4:  # torch's own conversion stops at weights of five axes, as StyleGAN2 has them
+            value.data = value.data.to(memory_format=torch.channels_last)
+    return module
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:

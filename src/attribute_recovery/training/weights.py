@@ -59,8 +59,8 @@ def write_card(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
 
 
-def read_card(path: Path, keys: set[str]) -> dict[str, Any]:
-    """Read a card that must have exactly `keys`.
+def read_card(path: Path, keys: set[str], optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Read a card that must have exactly `keys`, and may have `optional` ones.
 
     Raises:
         ValueError: the file is missing or not JSON, or a key is missing or unknown.
@@ -72,8 +72,8 @@ def read_card(path: Path, keys: set[str]) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: is not JSON ({error})") from error
     found = set(values) if isinstance(values, dict) else set()
-    if found != keys:
-        wrong = sorted(found ^ keys)[0]
+    if found - optional != keys:
+        wrong = sorted((found - optional) ^ keys)[0]
         state = "is not known" if wrong in found else "is missing"
         raise ValueError(f"{path}: key {wrong!r} {state}; a card has {', '.join(sorted(keys))}")
     return dict(values)

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from attribute_recovery.decoder.authors.convert import ARCHITECTURES, Sizes, import_authors, source_files
-from attribute_recovery.decoder.authors.encoder import PointTransformer
+from attribute_recovery.decoder.authors.convert import ARCHITECTURES, import_authors, source_files
 from attribute_recovery.decoder.authors.load import AuthorsModels, load_authors
+from attribute_recovery.generator.authors import Sizes
+from attribute_recovery.generator.point_encoder import PointTransformer
 from attribute_recovery.recognizer.architectures.catalogue import build
 
 SEED = Path(__file__).parents[4] / "shared" / "fixtures" / "seed"

@@ -9,14 +9,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from attribute_recovery.decoder.authors.convert import (
-    Sizes,
     import_authors,
-    model_files,
     recognizer_card,
     source_files,
 )
-from attribute_recovery.decoder.decoder import CARD_KEYS as TRANSFORMER_KEYS
-from attribute_recovery.generator.load import CARD_KEYS as GENERATOR_KEYS
+from attribute_recovery.generator.authors import Sizes
+from attribute_recovery.generator.authors_files import model_files
+from attribute_recovery.generator.cards import GENERATOR_KEYS, TRANSFORMER_KEYS
 from attribute_recovery.recognizer.card import RecognizerCard
 from attribute_recovery.tracking.digest import sha256_file
 

@@ -17,12 +17,12 @@ from attribute_recovery.decoder.authors.folders import (
     decode_directions,
     decode_random,
     extract_folder,
-    image_files,
     principal_directions,
     random_points,
     read_image,
     reconstruct_folder,
 )
+from attribute_recovery.decoder.authors.listing import image_files
 from attribute_recovery.embeddings.store import read_embeddings, write_embeddings
 from attribute_recovery.generator.quality import to_pixels
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from attribute_recovery.decoder.authors.convert import model_files
 from attribute_recovery.decoder.authors.load import load_authors
+from attribute_recovery.decoder.decoder import Decoder
+from attribute_recovery.generator.authors_files import model_files
 
 from .conftest import CPU, Imported, Reference
 
@@ -59,6 +60,19 @@ def test_they_stand_where_the_stages_have_g_and_e(imported: Imported) -> None:
         torch.testing.assert_close(generator.decode(code), models.decode(models.embed(images)).clamp(-1, 1))
     pixels = ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     assert generator.encode_images(pixels, batch_size=1).shape == (2, 48)
+
+
+def test_all_samples_of_an_embedding_are_one_point(imported: Imported) -> None:
+    transformer = imported.loaded.transformer
+    size = transformer.code_size
+    decoder: Decoder = imported.loaded.decoder()
+    embeddings = torch.nn.functional.normalize(torch.randn(3, 10)).numpy()
+    found = decoder.sample(embeddings, 4, seed=1)
+    assert found.shape == (3, 4, size)
+    assert np.array_equal(found, np.broadcast_to(found[:, :1], found.shape))
+    expected = transformer(torch.from_numpy(embeddings)).numpy()
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
+    assert float(np.abs(found[0, 0] - found[1, 0]).max()) > 1e-3
 
 
 def test_weights_are_closed_to_gradients(imported: Imported) -> None:
@@ -120,7 +134,7 @@ def test_cards_that_do_not_fit_are_named(models: Path) -> None:
         load_authors(models, CPU)
     files["generator"][1].write_text(kept["generator"])
     change(files["transformer"][1], blocks=3)
-    with pytest.raises(ValueError, match="transformer.safetensors: tensor 'heads.3.0.bias' does not belong"):
+    with pytest.raises(ValueError, match="T makes codes of 36, G takes codes of 48"):
         load_authors(models, CPU)
 
 

@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,44 +12,19 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from attribute_recovery.decoder.authors.encoder import INTERPOLATION, PointTransformer
-from attribute_recovery.generator.stylegan2 import OffsetGenerator, StyleGAN2
+from attribute_recovery.generator.authors import Sizes
+from attribute_recovery.generator.authors_files import model_files
+from attribute_recovery.generator.point_encoder import INTERPOLATION, PointTransformer
 from attribute_recovery.recognizer.architectures.catalogue import build
 from attribute_recovery.tracking.digest import atomic_output, sha256_file, write_json
 from attribute_recovery.training.checkpoints import check_state, read_checkpoint
 
 ARCHITECTURES = {"mb": "mobilefacenet", "r50": "ir50"}
-PARTS = ("recognizer", "generator", "transformer")
 LICENCE = "not stated by the authors"
 # Where the eyes lie in their crops is not said; their code resizes whole images and moves nothing.
 TEMPLATE = "as given"
 
 M = TypeVar("M", bound=nn.Module)
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes of the authors' networks; other ones are for trying.
-
-    Attributes:
-        crop: side of the recognizer's crops.
-        embedding: d.
-        image: side of the generator's images.
-        style: length of a style of W+.
-        widest: most channels of the generator.
-        total: most channels × side of the generator.
-    """
-
-    crop: int = 112
-    embedding: int = 512
-    image: int = 256
-    style: int = 512
-    widest: int = 512
-    total: int = 32_768
-
-    def generator(self) -> OffsetGenerator:
-        """The generator's network."""
-        return OffsetGenerator(StyleGAN2(self.image, self.style, widest=self.widest, total=self.total))
 
 
 def source_files(folder: Path, name: str) -> dict[str, Path]:
@@ -74,11 +48,6 @@ def source_files(folder: Path, name: str) -> dict[str, Path]:
         "transformer": folder / f"id_delta_gc_rm_{name}.pth",
         "mean": folder / "mean_wplus.pth",
     }
-
-
-def model_files(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Weights and card of `recognizer`, `generator` and `transformer` in a folder of `import_authors`."""
-    return {part: (folder / f"{part}.safetensors", folder / f"{part}.json") for part in PARTS}
 
 
 def import_authors(folder: Path, name: str, models: Path, *, sizes: Sizes | None = None) -> None:
@@ -141,10 +110,9 @@ def recognizer_card(name: str, sizes: Sizes, weights_sha256: str) -> dict[str, A
 
 def generator_card(sizes: Sizes) -> dict[str, Any]:
     """The generator's card, keys as in `generator.load.CARD_KEYS`; its network is a stylegan2."""
-    network = {name: value for name, value in asdict(sizes).items() if name in ("style", "widest", "total")}
     return {
         "image_size": sizes.image,
-        "network": {"architecture": "stylegan2"} | network,
+        "network": sizes.network(),
         "images_sha256": "",
         "images": 0,
         "training": {},

@@ -1,9 +1,9 @@
 """What the authors' `lfw_recon.py` does, on folders: images, features, their directions, random points.
 
-Pictures hold faces, so only their owner may read them; folders of them appear whole or not at all.
+Pictures hold faces, and embeddings say whose, so only their owner may read them; folders of them appear whole
+or not at all.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from attribute_recovery.decoder.authors.encoder import resized
+from attribute_recovery.decoder.authors.listing import image_files
 from attribute_recovery.decoder.authors.load import AuthorsModels
 from attribute_recovery.embeddings.store import iterate_shards, write_embeddings
+from attribute_recovery.generator.point_encoder import INTERPOLATION
 from attribute_recovery.generator.quality import to_pixels
 from attribute_recovery.generator.train import to_tensor
+from attribute_recovery.recognizer.crops import resized
 from attribute_recovery.tracking.digest import atomic_output, write_json
+from attribute_recovery.tracking.private import private_files
 from attribute_recovery.training.device import chunks
 
 Floats = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8]
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".webp")
-PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,13 @@ class Directions:
         mean: of the embeddings, (d,).
         variances: eigenvalues, (k,), the largest first; of n − 1 degrees of freedom.
         vectors: (k, d), of unit length; of each, the component of the largest magnitude is positive.
+        share: of the whole variance, that along these directions.
     """
 
     mean: Floats
     variances: Floats
     vectors: Floats
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Images in a folder and all below it, by their endings, in the order of their names.
-
-    Raises:
-        ValueError: there is no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: is missing, expected a folder of images")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not found:
-        raise ValueError(f"{folder}: found no image, allowed endings are {', '.join(SUFFIXES)}")
-    return found
+    share: float
 
 
 def read_image(path: Path) -> Images:
@@ -122,7 +110,7 @@ def extract_folder(
     with torch.no_grad():
         found = [models.represent(batch).cpu().numpy() for _, batch in _batches(models, files, batch_size)]
     names = [path.relative_to(images).as_posix() for path in files]
-    with atomic_output(shards) as partial:
+    with private_files(), atomic_output(shards) as partial:
         write_embeddings(partial, names, np.concatenate(found), count=count)
     return len(files)
 
@@ -154,9 +142,9 @@ def principal_directions(embeddings: npt.ArrayLike, count: int) -> Directions:
     vectors = columns.T[::-1][:count]
     largest = np.abs(vectors).argmax(1)
     vectors = vectors * np.sign(vectors[np.arange(count), largest])[:, None]
-    return Directions(
-        mean.astype(np.float32), variances[::-1][:count].astype(np.float32), vectors.astype(np.float32)
-    )
+    kept = variances[::-1][:count]
+    share = float(kept.sum() / variances.sum()) if variances.sum() > 0 else 0.0
+    return Directions(mean.astype(np.float32), kept.astype(np.float32), vectors.astype(np.float32), share)
 
 
 def decode_directions(
@@ -231,7 +219,7 @@ def _batches(models: AuthorsModels, files: list[Path], batch_size: int) -> Itera
     """Crops (n, 3, crop, crop) in [-1, 1] of files, of which each may have a size of its own."""
     for part in chunks(len(files), batch_size):
         images = (to_tensor(read_image(path)[None]).to(models.device) for path in files[part])
-        yield part, torch.cat([resized(image, models.crop_size) for image in images])
+        yield part, torch.cat([resized(image, models.crop_size, INTERPOLATION) for image in images])
 
 
 def _decode(models: AuthorsModels, points: Floats, folder: Path, names: list[Path], batch_size: int) -> None:
@@ -246,17 +234,16 @@ def _new_pictures(pictures: Path) -> Iterator[Path]:
     """A folder that appears when all pictures are there; one that holds something is not replaced."""
     if pictures.exists() and not (pictures.is_dir() and next(pictures.iterdir(), None) is None):
         raise ValueError(f"{pictures}: is there already, allowed is a new or empty folder")
-    with atomic_output(pictures) as partial:
-        partial.mkdir(mode=PRIVATE_FOLDER)
+    with private_files(), atomic_output(pictures) as partial:
+        partial.mkdir()
         yield partial
 
 
 def _save(images: Tensor, folder: Path, names: list[Path]) -> None:
-    """Images (n, 3, h, w) in [-1, 1] as PNG that only their owner may read."""
+    """Images (n, 3, h, w) in [-1, 1] as PNG."""
     from PIL import Image
 
     for pixels, name in zip(to_pixels(images), names, strict=True):
         path = folder / name
-        path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-        with open(path, "wb", opener=lambda file, flags: os.open(file, flags, PRIVATE_FILE)) as file:
-            Image.fromarray(pixels).save(file, format="PNG")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)

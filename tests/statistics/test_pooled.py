@@ -1,0 +1,76 @@
+"""Means of folds with their intervals, and p-values of folds, against known truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval
+
+
+def test_symmetric_intervals_give_that_of_the_weighted_mean() -> None:
+    weights = np.array([8.0, 8.0, 4.0])
+    sd = np.array([1.0, 2.0, 0.5])
+    estimates = np.array([0.1, 0.4, -0.2])
+    mean, low, high = pooled_interval(estimates, estimates - 1.96 * sd, estimates + 1.96 * sd, weights)
+    share = weights / 20
+    half = 1.96 * np.sqrt(np.sum((share * sd) ** 2))
+    assert (mean, low, high) == pytest.approx((share @ estimates, share @ estimates - half, mean + half))
+
+
+def test_one_fold_keeps_its_interval() -> None:
+    assert pooled_interval([0.3], [0.1], [0.9], [3]) == pytest.approx((0.3, 0.1, 0.9))
+
+
+def test_the_pooled_interval_of_skewed_estimates_covers() -> None:
+    """Five folds of a variance of eight normal values each, with exact intervals of their own."""
+    from scipy.stats import chi2
+
+    rng = np.random.default_rng(3)
+    low_point, high_point = chi2.ppf([0.975, 0.025], 7)
+    covered = []
+    for _ in range(2000):
+        found = rng.standard_normal((5, 8)).var(axis=1, ddof=1)
+        _, low, high = pooled_interval(found, 7 * found / low_point, 7 * found / high_point, np.ones(5))
+        covered.append(low <= 1 <= high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@given(st.lists(st.floats(0.001, 0.98), min_size=1, max_size=6))
+def test_equal_p_values_stay_and_others_lie_between(p: list[float]) -> None:
+    weights = np.ones(len(p))
+    assert combined_p_value([p[0]] * len(p), weights) == pytest.approx(p[0])
+    assert min(p) - 1e-9 <= combined_p_value(p, weights) <= max(p) + 1e-9
+
+
+@pytest.mark.parametrize(("shared", "at_5", "at_1"), [(0.0, 0.053, 0.011), (0.5, 0.063, 0.013)])
+def test_p_values_of_nothing_are_small_as_often_as_is_said(shared: float, at_5: float, at_1: float) -> None:
+    """Of independent tests as often as they may, of dependent ones a fifth more often."""
+    from scipy.stats import norm
+
+    rng = np.random.default_rng(4)
+    common, own = rng.standard_normal((20000, 1)), rng.standard_normal((20000, 5))
+    p = norm.sf(np.sqrt(shared) * common + np.sqrt(1 - shared) * own)
+    found = np.array([combined_p_value(row, np.ones(5)) for row in p])
+    assert np.mean(found <= 0.05) <= at_5
+    assert np.mean(found <= 0.01) <= at_1
+
+
+def test_one_fold_that_finds_nothing_does_not_outweigh_four_that_do() -> None:
+    assert combined_p_value([0.001, 0.001, 0.001, 0.001, 1.0], np.ones(5)) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: pooled_interval([1.0], [0.0], [2.0], [0.0]), "weights: found 0, allowed is above 0"),
+        (lambda: pooled_interval([1.0, 2.0], [0.0], [2.0, 3.0], [1, 1]), "lows"),
+        (lambda: pooled_interval([1.0], [np.nan], [2.0], [1]), "lows"),
+        (lambda: combined_p_value([0.0], [1]), "found 0 to 0, allowed is above 0 up to 1"),
+        (lambda: combined_p_value([0.5, 1.5], [1, 1]), "allowed is above 0 up to 1"),
+        (lambda: combined_p_value([0.5, 0.5], [1]), "weights"),
+    ],
+)
+def test_what_is_wrong_is_said(call, sentence) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        call()
