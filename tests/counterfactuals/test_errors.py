@@ -55,8 +55,8 @@ def test_a_false_non_match_is_shared_out_as_the_closed_form_says(
     first = table.iloc[0]
     assert first["score"] == pytest.approx(cosine(75), abs=1e-6)
     assert first["left"] == pytest.approx(1 - cosine(5), abs=0.001)
-    assert values["errors_found"] == {"false_match": 0, "false_non_match": 1}
-    assert values["errors_explained"] == {"false_match": 0, "false_non_match": 1}
+    assert values["wrong_pairs"] == {"false_match": 0, "false_non_match": 1}
+    assert values["explained_pairs"] == {"false_match": 0, "false_non_match": 1}
     assert values["errors_kept"] == {"false_non_match": 1.0}
 
 
@@ -113,8 +113,8 @@ def test_both_kinds_are_explained_and_counted(crowd: Material, settings: Counter
     genuine = people[0] == people[1]
     assert (genuine == (table["kind"] == "false_non_match")).all()
     assert ((table["score"] >= TAU) != genuine).all()
-    assert values["errors_found"]["false_non_match"] == 3
-    assert values["errors_explained"] == {"false_match": 5, "false_non_match": 3}
+    assert values["wrong_pairs"]["false_non_match"] == 3
+    assert values["explained_pairs"] == {"false_match": 5, "false_non_match": 3}
     assert table["pair"].nunique() == 8
     assert values["error_sum_off"] < 1e-12
     assert values["error_images"] > 0
@@ -170,10 +170,10 @@ def test_nothing_to_explain_is_no_error(
 ) -> None:
     errors, table, values = explained(crowd, settings.model_copy(update={"error_pairs": 0}))
     assert errors is None and table.columns.tolist() == list(COLUMNS) and not len(table)
-    assert values["errors_found"] == {} and values["error_images"] == 0
+    assert values["wrong_pairs"] == {} and values["error_images"] == 0
     errors, table, values = explained(replace(rejected, tau=-1.0), settings)
     assert errors is None and not len(table)
-    assert values["errors_found"] == {"false_match": 0, "false_non_match": 0}
+    assert values["wrong_pairs"] == {"false_match": 0, "false_non_match": 0}
     json.dumps(values, allow_nan=False)
 
 
@@ -193,7 +193,7 @@ def test_a_pair_without_scores_is_counted_as_not_explained(
     _, table, values = explained(made, asked)
     lost = table["shapley"].isna()
     assert 0 < table.loc[lost, "pair"].nunique() < 8
-    assert sum(values["errors_explained"].values()) == table.loc[~lost, "pair"].nunique()
+    assert sum(values["explained_pairs"].values()) == table.loc[~lost, "pair"].nunique()
     assert not table.loc[lost & table["score_reconstructed"].isna(), "kept"].any()
     json.dumps(values, allow_nan=False)
 

@@ -241,7 +241,7 @@ def test_the_entry_writes_tables_rates_and_a_folder_of_pictures(
     assert written["pictures"].is_dir()
     assert values["n_identities"] == 5
     explained = pd.read_parquet(written["shapley"])
-    assert explained["pair"].nunique() == sum(values["errors_explained"].values()) == 6
+    assert explained["pair"].nunique() == sum(values["explained_pairs"].values()) == 6
     assert explained["image_id"].str.startswith("test-").all()
 
 
@@ -280,7 +280,7 @@ def test_the_entry_succeeds_where_nothing_can_flip(
     assert values["representation_flip_rate"] == {"to_non_match": None, "to_match": 0.0}
     assert values["attribute_flip_rate"] == 0
     assert values["attributes_changed"] is None
-    assert values["errors_found"]["false_match"] == 0 < values["errors_found"]["false_non_match"]
+    assert values["wrong_pairs"]["false_match"] == 0 < values["wrong_pairs"]["false_non_match"]
     assert all(path.name.startswith("errors") for path in written["pictures"].iterdir())
 
 

@@ -385,8 +385,8 @@ def error_metrics() -> dict[str, Any]:
     shares["jaw_width"] = -0.03
     differences = dict.fromkeys(shares, 0.2) | {"light_azimuth": 1.3, "yaw": 1.1}
     values: dict[str, Any] = {
-        "errors_found": {"false_match": 2104, "false_non_match": 262},
-        "errors_explained": {"false_match": 2, "false_non_match": 1},
+        "wrong_pairs": {"false_match": 2104, "false_non_match": 262},
+        "explained_pairs": {"false_match": 2, "false_non_match": 1},
         "error_sum_off": 2.2e-16,
         "error_images": 6760,
     }

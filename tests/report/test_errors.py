@@ -39,13 +39,13 @@ def test_what_differs_and_carries_nothing_is_told_of_the_kind_where_it_does(made
 
 
 def test_an_explanation_that_was_switched_off_is_said(made: ModuleType) -> None:
-    facts = made.counterfactual_metrics() | {"errors_found": {}}
+    facts = made.counterfactual_metrics() | {"wrong_pairs": {}}
     assert errors.error_sentences(facts) == ["No error was explained: counterfactuals.error_pairs is 0."]
 
 
 def test_a_kind_without_errors_is_counted_and_no_more(made: ModuleType) -> None:
     facts = made.counterfactual_metrics()
-    facts |= {"errors_found": {"false_match": 0, "false_non_match": 5}}
+    facts |= {"wrong_pairs": {"false_match": 0, "false_non_match": 5}}
     facts |= {
         name: {k: v for k, v in value.items() if k == "false_non_match"}
         for name, value in facts.items()
@@ -84,6 +84,13 @@ def test_each_error_is_told_with_its_largest_values(made: ModuleType, experiment
         "smile 5.00 → −14.2 degrees: −0.050 ± 0.004"
     )
     assert rows[1][4].text == "not computed"
+
+
+def test_errors_of_several_folds_stay_apart_though_each_fold_counts_anew(made: ModuleType) -> None:
+    one = made.shapley_table()
+    other = one.assign(image_id=one["image_id"].str.replace("test-", "fold-"))
+    table = errors.explained_table(pd.concat([one, other], ignore_index=True), 9, Privacy())
+    assert len(table.rows) == 6 and all(row[4].text.count(";") == 2 for row in table.rows)
 
 
 def test_people_have_pseudonyms_where_they_are_not_named(made: ModuleType, experiment: Path) -> None:

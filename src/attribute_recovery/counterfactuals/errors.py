@@ -167,8 +167,8 @@ def error_figures(
     """Counts by kind, how well values add up, and what each attribute carries, identities resampled."""
     kinds = [kind for kind in ERROR_KINDS if errors is not None and errors.of_kind(kind).any()]
     values: dict[str, Any] = {
-        "errors_found": found,
-        "errors_explained": dict.fromkeys(ERROR_KINDS, 0),
+        "wrong_pairs": found,
+        "explained_pairs": dict.fromkeys(ERROR_KINDS, 0),
         **{name: {} for name in (*_BY_KIND, *_BY_ATTRIBUTE)},
         **{f"{name}_interval": {} for name in _BY_ATTRIBUTE[:2]},
         "error_sum_off": None,
@@ -183,7 +183,7 @@ def error_figures(
         values["error_sum_off"] = float(np.abs(off[errors.finite]).max())
     for kind in kinds:
         rows = np.flatnonzero(errors.of_kind(kind))
-        values["errors_explained"][kind] = len(rows)
+        values["explained_pairs"][kind] = len(rows)
         figures = _of_kind(errors, rows) | _by_attribute(errors, rows, material, n_boot, seed)
         for name, value in figures.items():
             values[name][kind] = value

@@ -18,7 +18,7 @@ NAMED = 3
 DIFFERS = 0.5
 CARRIES = 0.02
 NEEDED = {
-    *("pair", "kind", "image_id", "other_image_id", "score", "score_reconstructed", "score_equal", "gap"),
+    *("kind", "image_id", "other_image_id", "score", "score_reconstructed", "score_equal", "gap"),
     *("attribute", "unit", "value", "other_value", "category", "other_category", "shapley", "standard_error"),
 }
 ABOUT = (
@@ -45,18 +45,18 @@ def error_blocks(results: Results, stages: Values, name: str, examples: int) -> 
         blocks.append(Points(error_sentences(facts)))
     if not len(frame):
         return blocks
-    blocks += _pictures(results, frame, name)
+    blocks += _pictures(results, frame, name, " of the first fold" if whole(facts, "folds") else "")
     table = carried_table(facts)
     return [*blocks, *([table] if table else []), explained_table(frame, examples, results.privacy)]
 
 
 def error_sentences(facts: Values) -> list[str]:
     """How many errors there are and were explained, what carries them, and how well values add up."""
-    if not lookup(facts, "errors_found"):
+    if not lookup(facts, "wrong_pairs"):
         return ["No error was explained: counterfactuals.error_pairs is 0."]
     counts = [
-        f"{say.counted(whole(facts, f'errors_found.{kind}'), SINGULAR[kind], KINDS[kind])}, "
-        f"{whole(facts, f'errors_explained.{kind}') or 0} of them explained"
+        f"{say.counted(whole(facts, f'wrong_pairs.{kind}'), SINGULAR[kind], KINDS[kind])}, "
+        f"{whole(facts, f'explained_pairs.{kind}') or 0} of them explained"
         for kind in KINDS
     ]
     sentences = [f"Among the test pairs there are {'; '.join(counts)}."]
@@ -116,13 +116,13 @@ def _overlooked(facts: Values, kind: str, attribute: str) -> bool:
     return difference is not None and share is not None and difference >= DIFFERS and abs(share) < CARRIES
 
 
-def _pictures(results: Results, frame: pd.DataFrame, name: str) -> list[Block]:
+def _pictures(results: Results, frame: pd.DataFrame, name: str, which: str) -> list[Block]:
     """All errors in one plot, and some with their faces as far as these may be shown."""
     folder = "<recognizer>/counterfactuals/pictures"
     blocks = picture(
         results,
         f"{folder}/errors.png",
-        "Shapley values of all explained errors: a dot is one error, the diamond their mean.",
+        f"Shapley values of the explained errors{which}: a dot is one error, the diamond their mean.",
         name,
     )
     for kind, title in KINDS.items():
@@ -179,7 +179,8 @@ def explained_table(frame: pd.DataFrame, count: int, privacy: Privacy) -> Table:
     """Errors one by one, the first of each kind as they were drawn, with their largest values."""
     rows = []
     for kind in KINDS:
-        pairs = frame[frame["kind"] == kind].groupby("pair", sort=True)
+        # Not by number: where there are folds, each counts anew.
+        pairs = frame[frame["kind"] == kind].groupby(["image_id", "other_image_id"], sort=False)
         for _, pair in list(pairs)[:count]:
             first = pair.iloc[0]
             against = f"against {privacy.image(str(first['other_image_id']))}"

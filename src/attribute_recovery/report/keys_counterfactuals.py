@@ -34,8 +34,8 @@ COUNTERFACTUALS = (
     ("attributes_changed", "number", "attributes changed on average where it succeeded"),
     ("reconstruction_kept", "share", "pairs whose unedited reconstruction keeps the decision"),
     ("travel", "ratio", "travel on the sphere over that of the closed form"),
-    ("errors_found.<kind>", "pairs", "pairs that are decided wrongly"),
-    ("errors_explained.<kind>", "pairs", "those drawn from them by seed whose similarity gap was shared out"),
+    ("wrong_pairs.<kind>", "pairs", "pairs that are decided wrongly"),
+    ("explained_pairs.<kind>", "pairs", "those drawn from them by seed whose similarity gap was shared out"),
     (
         "errors_kept.<kind>",
         "share",
