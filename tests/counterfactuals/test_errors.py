@@ -157,6 +157,18 @@ def test_intervals_hold_the_figures_and_have_no_width_where_all_people_agree(
     assert values["error_value_interval"]["false_match"]["hair"] == pytest.approx([0, 0])
 
 
+def test_there_is_no_share_of_a_gap_in_which_values_cancel(
+    world, material, settings: CounterfactualsSection
+) -> None:  # type: ignore[no-untyped-def]
+    """Jaw and glasses set one of two images 30° ahead and 30° back: equal in one alone they are apart."""
+    attributes = np.stack([world.encoded(jaw=0.75, glasses=0), world.encoded(jaw=0.0, glasses=1)])
+    made = material(attributes, ["a", "b"], TAU, **DEGREES)
+    values = explained(made, settings)[2]
+    assert values["error_gap"]["false_match"] == pytest.approx(0, abs=0.001)
+    assert values["error_share"]["false_match"]["jaw"] is None
+    assert values["error_share_interval"]["false_match"]["jaw"] == [None, None]
+
+
 def test_one_person_alone_has_figures_without_intervals(
     rejected: Material, settings: CounterfactualsSection
 ) -> None:

@@ -25,6 +25,9 @@ from attribute_recovery.statistics.bootstrap import Interval, pair_ratio_interva
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+# Where values cancel to less than this part of their magnitudes, shares of the gap mean nothing.
+LEAST_GAP = 0.1
+
 COLUMNS = (
     "pair",
     "kind",
@@ -219,17 +222,20 @@ def _by_attribute(
 ) -> dict[str, Any]:
     """Mean |value|, share of the gap and mean difference by attribute, the first two with intervals."""
     gaps = (errors.shares.everyone - errors.shares.nobody)[rows]
+    least = LEAST_GAP * np.abs(errors.shares.values[rows]).sum()
     both = [material.identities[side[rows]] for side in (errors.drawn.first, errors.drawn.second)]
     found: dict[str, dict[str, Any]] = {name: {} for name in _BY_ATTRIBUTE}
     found |= {f"{name}_interval": {} for name in _BY_ATTRIBUTE[:2]}
     for player, name in enumerate(errors.names):
         values = errors.shares.values[rows, player]
-        for measure, above, below in (
-            ("error_value", np.abs(values), np.ones_like(gaps)),
-            ("error_share", values, gaps),
+        for measure, above, below, smallest in (
+            ("error_value", np.abs(values), np.ones_like(gaps), 0.0),
+            ("error_share", values, gaps, least),
         ):
-            found[measure][name] = float(above.sum() / below.sum()) if below.sum() else None
-            found[f"{measure}_interval"][name] = _ends(above, below, both, n_boot, seed)
+            known = below.sum() > smallest
+            found[measure][name] = float(above.sum() / below.sum()) if known else None
+            ends = _ends(above, below, both, n_boot, seed) if known else [None, None]
+            found[f"{measure}_interval"][name] = ends
         found["error_difference"][name] = float(errors.game.differences[rows, player].mean())
     return found
 

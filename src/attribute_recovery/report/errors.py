@@ -65,7 +65,8 @@ def error_sentences(facts: Values) -> list[str]:
     off = real(facts, "error_sum_off")
     if off is not None:
         sentences.append(
-            f"The values of each pair add up to its gap to within {say.number(off, 1)}; they took "
+            f"The values of each pair add up to its gap {f'to within {say.number(off, 1)}' if off else 'exactly'}; "
+            "they took "
             f"{say.counted(whole(facts, 'error_images'), 'edited image', 'edited images')}."
         )
     return sentences

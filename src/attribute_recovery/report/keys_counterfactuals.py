@@ -74,7 +74,7 @@ COUNTERFACTUALS = (
         "error_share.<kind>.<attribute>",
         "share",
         "sum over pairs of the attribute's values over that of the gaps; negative where making it equal "
-        "lowers the score",
+        "lowers the score, null where values cancel to less than a tenth of their magnitudes",
     ),
     (
         "error_difference.<kind>.<attribute>",
