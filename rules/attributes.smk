@@ -7,6 +7,8 @@ INPUTS:
     generator_weights  results/EXPERIMENT/generator/autoencoder.safetensors
     generator_card     results/EXPERIMENT/generator/card.json
     codes              results/EXPERIMENT/generator/codes.bcolz
+    report             results/EXPERIMENT/dataset/report.json, of heads that are brought
+    source             the heads that are brought, with their card; none where they are trained
 
 OUTPUTS:
     weights            results/EXPERIMENT/attributes/heads.safetensors
@@ -14,22 +16,36 @@ OUTPUTS:
     metrics            results/EXPERIMENT/attributes/metrics.json
     weights            results/EXPERIMENT/attributes/editor.safetensors
     card               results/EXPERIMENT/attributes/editor.json
+    readings_table     results/EXPERIMENT/attributes/images.parquet, by heads that are brought: a value for every image
+    readings_schema    results/EXPERIMENT/attributes/attributes.json, likewise
+    readings           results/EXPERIMENT/attributes/readings.json, how these values are distributed
+
+Where heads are brought, later rules take the images table and the schema from here, see `labelled` in common.smk.
 """
 
 
 rule attributes_heads:
-    """Trains the heads that read attributes from images, and calibrates them."""
+    """Trains the heads that read attributes from images, or takes those that are brought; calibrates them."""
     input:
+        **where_heads_are_trained(
+            generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
+            generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
+        ),
+        **where_heads_are_brought(report=ancient("results/{experiment}/dataset/report.json")),
         manifests=[
             "results/{experiment}{fold}/dataset/manifest-dataset.json",
-            "results/{experiment}{fold}/generator/manifest-generator_train.json",
+            *generator_manifests(),
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
         table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
         attributes=ancient("results/{experiment}{fold}/dataset/attributes.json"),
-        generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
-        generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
+        source=heads_source(),
     output:
+        **where_heads_are_brought(
+            readings_table="results/{experiment}{fold}/attributes/images.parquet",
+            readings_schema="results/{experiment}{fold}/attributes/attributes.json",
+            readings="results/{experiment}{fold}/attributes/readings.json",
+        ),
         weights="results/{experiment}{fold}/attributes/heads.safetensors",
         card="results/{experiment}{fold}/attributes/heads.json",
         metrics="results/{experiment}{fold}/attributes/metrics.json",
@@ -48,9 +64,9 @@ rule attributes_heads:
         settings=section("attributes.heads"),
         compute=section("compute"),
         seed=configuration.seed,
-        code=code_of("attributes.train:train_heads"),
+        code=code_of("attributes.prepare:prepare_heads"),
     message:
-        "Training the attribute heads of {wildcards.experiment}"
+        "Preparing the attribute heads of {wildcards.experiment}"
     script:
         "../scripts/attributes/heads.py"
 
@@ -64,8 +80,8 @@ rule attributes_editor:
             "results/{experiment}{fold}/generator/manifest-generator_codes.json",
             "results/{experiment}{fold}/attributes/manifest-attributes_heads.json",
         ],
-        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
-        attributes=ancient("results/{experiment}{fold}/dataset/attributes.json"),
+        table=ancient(labelled("images.parquet")),
+        attributes=ancient(labelled("attributes.json")),
         codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
         generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
         generator_card=ancient("results/{experiment}{fold}/generator/card.json"),

@@ -84,8 +84,11 @@ def threshold_source(wildcards: Wildcards) -> list[str]:
 
 
 def generator_source() -> list[str]:
-    """The files that a generator is read from that was not made here: the authors' models and their cards."""
-    if configuration.generator.source != "authors":
+    """The files that a generator is read from that is brought: a file's, or the authors' models; with the cards."""
+    settings = configuration.generator
+    if settings.source == "file":
+        return [str(settings.weights), str(settings.card_path)]
+    if settings.source != "authors":
         return []
     from attribute_recovery.generator.authors_files import model_files
 
@@ -136,6 +139,55 @@ def memory(mebibytes: int) -> Callable[[Wildcards, int], int]:
     return of_attempt
 
 
+def where_attributes_are_read(**files: str) -> dict[str, str]:
+    """Files of rules that can do without heads; none where nothing reads attributes."""
+    return files if configuration.reads_attributes else {}
+
+
+def heads_source() -> list[str]:
+    """The files that brought heads are read from, their card among them; none where they are trained."""
+    settings = configuration.attributes.heads
+    if settings.source == "train":
+        return []
+    if settings.source != "python":
+        return [str(settings.weights), str(settings.weights.with_suffix(".json"))]
+    file = Path(*settings.function.partition(":")[0].split(".")).with_suffix(".py")
+    return [str(settings.card), *([str(file)] if file.exists() else [])]
+
+
+def generator_manifests() -> list[str]:
+    """The manifest of G and E, which trained heads also see images of."""
+    manifest = "results/{experiment}{fold}/generator/manifest-generator_train.json"
+    return [] if configuration.brings_heads else [manifest]
+
+
+def where_heads_are_trained(**files: str) -> dict[str, str]:
+    """Files that heads need which are trained here; none where they are brought."""
+    return {} if configuration.brings_heads else files
+
+
+def where_heads_are_brought(**files: str) -> dict[str, str]:
+    """Files that brought heads read and write besides; none where they are trained."""
+    return files if configuration.brings_heads else {}
+
+
+def labelled(file: str) -> str:
+    """images.parquet or attributes.json: of the data set, or of what brought heads read where it has no label."""
+    stage = "attributes" if configuration.brings_heads else "dataset"
+    return f"results/{{experiment}}{{fold}}/{stage}/{file}"
+
+
+def labels_manifests() -> list[str]:
+    """The manifest of those files beside the data set's, for rules that read no heads."""
+    return heads_manifests() if configuration.brings_heads else []
+
+
+def heads_manifests() -> list[str]:
+    """The manifest of the heads, for rules that can do without them."""
+    manifest = "results/{experiment}{fold}/attributes/manifest-attributes_heads.json"
+    return [manifest] if configuration.reads_attributes else []
+
+
 def of_experiment(*manifests: str) -> list[str]:
     """Manifests of the rules that are run once for an experiment."""
     return expand(
@@ -154,20 +206,20 @@ def of_recognizers(*manifests: str) -> list[str]:
 
 
 def results_of_stages() -> list[str]:
-    """The manifest of every job but the report's.
+    """The manifest of every job but the report's, of the stages that are not left out.
 
     All are targets too: Snakemake looks for a missing file only where it is asked for.
     """
     # In folds these have no results of their own to pool; what is pooled stands on them.
     without_folds = [] if configuration.folds else ["attributes/manifest-attributes_editor"]
-    domain = of_experiment(
+    domain = [
         "dataset/manifest-dataset",
         "generator/manifest-generator_train",
         "generator/manifest-generator_codes",
         "attributes/manifest-attributes_heads",
         *without_folds,
-    )
-    recognizers = of_recognizers(
+    ]
+    of_each = [
         "recognizer/manifest-recognizer",
         "embeddings/manifest-embeddings",
         "recognizer/manifest-rates",
@@ -176,9 +228,18 @@ def results_of_stages() -> list[str]:
         "recovery/manifest-recovery",
         "significance/manifest-significance",
         "counterfactuals/manifest-counterfactuals",
+    ]
+    compared = ["significance/manifest-significance_compare"] if len(configuration.recognizers) > 1 else []
+    return (
+        of_experiment(*not_left_out(domain))
+        + of_recognizers(*not_left_out(of_each))
+        + of_experiment(*not_left_out(compared))
     )
-    compared = of_experiment("significance/manifest-significance_compare")
-    return domain + recognizers + (compared if len(configuration.recognizers) > 1 else [])
+
+
+def not_left_out(manifests: list[str]) -> list[str]:
+    """Those of STAGE/manifest-RULE whose stage this configuration has."""
+    return [each for each in manifests if each.partition("/")[0] not in configuration.left_out_stages]
 
 
 def final_files() -> list[str]:

@@ -41,7 +41,7 @@ rule counterfactuals:
             "results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_train.json",
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        table=ancient(labelled("images.parquet")),
         codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
         threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),

@@ -10,7 +10,7 @@ INPUTS:
     recognizer_weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
     recognizer_card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
     threshold           results/EXPERIMENT/RECOGNIZER/recognizer/threshold.json
-    heads_weights       results/EXPERIMENT/attributes/heads.safetensors
+    heads_weights       results/EXPERIMENT/attributes/heads.safetensors, where there are heads
     heads_card          results/EXPERIMENT/attributes/heads.json
     source              the authors' models, where they are run on a folder of images
 
@@ -77,32 +77,36 @@ rule decoder_train:
 rule decoder_samples:
     """Draws codes for held-out embeddings, and attacks the recognizer with the images that they decode to."""
     input:
+        **where_attributes_are_read(
+            heads_weights=ancient("results/{experiment}{fold}/attributes/heads.safetensors"),
+            heads_card=ancient("results/{experiment}{fold}/attributes/heads.json"),
+        ),
         manifests=[
             "results/{experiment}{fold}/dataset/manifest-dataset.json",
             "results/{experiment}{fold}/generator/manifest-generator_train.json",
             "results/{experiment}{fold}/generator/manifest-generator_codes.json",
-            "results/{experiment}{fold}/attributes/manifest-attributes_heads.json",
+            *heads_manifests(),
             "results/{experiment}/{recognizer}/recognizer/manifest-recognizer.json",
             "results/{experiment}/{recognizer}/embeddings/manifest-embeddings.json",
             "results/{experiment}/{recognizer}/recognizer/manifest-rates.json",
             "results/{experiment}{fold}/{recognizer}/decoder/manifest-decoder_train.json",
         ],
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
+        table=ancient(labelled("images.parquet")),
         codes=ancient("results/{experiment}{fold}/generator/codes.bcolz"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
         threshold=ancient("results/{experiment}/{recognizer}/recognizer/threshold.json"),
         generator_weights=ancient("results/{experiment}{fold}/generator/autoencoder.safetensors"),
         generator_card=ancient("results/{experiment}{fold}/generator/card.json"),
-        heads_weights=ancient("results/{experiment}{fold}/attributes/heads.safetensors"),
-        heads_card=ancient("results/{experiment}{fold}/attributes/heads.json"),
         recognizer_weights=ancient("results/{experiment}/{recognizer}/recognizer/weights.safetensors"),
         recognizer_card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
         transformer_weights=ancient("results/{experiment}{fold}/{recognizer}/decoder/transformer.safetensors"),
         transformer_card=ancient("results/{experiment}{fold}/{recognizer}/decoder/transformer.json"),
     output:
+        **where_attributes_are_read(
+            samples_read=directory("results/{experiment}{fold}/{recognizer}/decoder/samples_read.bcolz"),
+        ),
         samples=directory("results/{experiment}{fold}/{recognizer}/decoder/samples.bcolz"),
-        samples_read=directory("results/{experiment}{fold}/{recognizer}/decoder/samples_read.bcolz"),
         samples_table="results/{experiment}{fold}/{recognizer}/decoder/samples.parquet",
         metrics="results/{experiment}{fold}/{recognizer}/decoder/metrics.json",
         figure="results/{experiment}{fold}/{recognizer}/decoder/samples.png",

@@ -4,7 +4,7 @@ INPUTS:
     images          results/EXPERIMENT/dataset/images.bcolz
     table           results/EXPERIMENT/dataset/images.parquet
     attributes      results/EXPERIMENT/dataset/attributes.json
-    source          the authors' models, where they are used
+    source          the weights and cards that are brought, the authors' models among them; none where G is ours
 
 OUTPUTS:
     weights         results/EXPERIMENT/generator/autoencoder.safetensors
@@ -17,15 +17,16 @@ OUTPUTS:
 
 
 rule generator_train:
-    """Trains G and E, or takes the shipped ones or the authors'."""
+    """Trains G and E, or takes those that are shipped or brought, such as the authors'."""
     input:
         manifests=[
             "results/{experiment}{fold}/dataset/manifest-dataset.json",
+            *labels_manifests(),
         ],
         source=generator_source(),
         images=ancient("results/{experiment}/dataset/images.bcolz"),
-        table=ancient("results/{experiment}{fold}/dataset/images.parquet"),
-        attributes=ancient("results/{experiment}{fold}/dataset/attributes.json"),
+        table=ancient(labelled("images.parquet")),
+        attributes=ancient(labelled("attributes.json")),
     output:
         weights="results/{experiment}{fold}/generator/autoencoder.safetensors",
         card="results/{experiment}{fold}/generator/card.json",

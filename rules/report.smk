@@ -33,6 +33,7 @@ rule report:
     params:
         settings=section("report"),
         recognizers=list(configuration.recognizers),
+        left_out=configuration.left_out_stages,
         code=code_of("report.page:write_report", data=["report/templates"]),
     message:
         "Writing the report of {wildcards.experiment}"

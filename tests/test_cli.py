@@ -63,10 +63,27 @@ def sleeping_process() -> tuple[subprocess.Popen[bytes], ProcessId]:
     return process, ProcessId(this_process().host, process.pid, ticks)
 
 
+def write_unlabelled(experiment: str, folder: Path) -> None:
+    """mine.yaml, of faces in folders of which no attribute is declared."""
+    for name in ("ann", "bob"):
+        (folder / "faces" / name).mkdir(parents=True)
+    path, align = folder / "faces", "{by: given, crop: centre, template: unknown}"
+    values = f"experiment: {experiment}\ndataset: {{path: {path}, align: {align}}}\n"
+    Path("mine.yaml").write_text(f"extends: config/faces-folders.yaml\n{values}")
+
+
 def test_check_names_experiment_and_recognizers():
     done = RUNNER.invoke(cli.app, ["check"])
     assert done.exit_code == 0
     assert done.stdout == "config/default.yaml: experiment default, recognizers default\n"
+
+
+def test_check_names_what_a_run_without_labels_leaves_out(tmp_path: Path) -> None:
+    write_unlabelled("mine", tmp_path)
+    done = RUNNER.invoke(cli.app, ["check", "--config", "mine.yaml"])
+    assert done.exit_code == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last == ("without labels and heads, left out: attributes, recovery, significance, counterfactuals")
 
 
 @pytest.mark.parametrize("command", ["run", "check", "ui"])
@@ -200,6 +217,15 @@ def test_a_damaged_result_of_a_recognizer_that_left_the_configuration_is_not_ask
     data, manifest = result_with_manifest("gone/recovery/recovered.parquet")
     data.write_text("edited")
     assert RUNNER.invoke(cli.app, ["run"]).exit_code == 0
+    assert not manifest.exists()
+    assert len(called) == 1
+
+
+def test_a_damaged_result_of_a_stage_that_is_left_out_is_not_asked_for(called, tmp_path: Path):
+    data, manifest = result_with_manifest("attributes/heads.json")
+    data.write_text("edited")
+    write_unlabelled("default", tmp_path)
+    assert RUNNER.invoke(cli.app, ["run", "--config", "mine.yaml"]).exit_code == 0
     assert not manifest.exists()
     assert len(called) == 1
 

@@ -59,6 +59,21 @@ def written(folder: Path, **files: str) -> Path:
         ("a: {b: {by: given, crop: 1}}", "a: {b: {by: landmarks}}", {"a": {"b": {"by": "landmarks"}}}),
         ("a: {b: {kind: x, n: 1}}", "a: {b: {kind: y}}", {"a": {"b": {"kind": "y"}}}),
         ("generator: {source: x, n: 1}", "generator: {source: y}", {"generator": {"source": "y", "n": 1}}),
+        (
+            "generator: {source: train, n: 1}",
+            "generator: {source: file, weights: w}",
+            {"generator": {"source": "file", "weights": "w"}},
+        ),
+        (
+            "generator: {source: file, weights: w}",
+            "generator: {source: train, n: 1}",
+            {"generator": {"source": "train", "n": 1}},
+        ),
+        (
+            "generator: {source: file, weights: w, card: null}",
+            "generator: {card: c}",
+            {"generator": {"source": "file", "weights": "w", "card": "c"}},
+        ),
     ],
 )
 def test_mappings_merge_and_all_else_replaces(tmp_path: Path, base: str, over: str, expected: object) -> None:

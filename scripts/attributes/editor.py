@@ -1,6 +1,7 @@
 """Rule attributes_editor."""
 
-from attribute_recovery.config import Compute, Editor
+from attribute_recovery.config import Compute
+from attribute_recovery.config_attributes import Editor
 from attribute_recovery.tracking.scripts import checkpoint_path, data_paths, flat_metrics, recorded_script
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ if __name__ == "__main__":
             ReportSection.model_validate(snakemake.params.settings),
             experiment_dir=Path("results") / snakemake.wildcards.experiment,
             recognizers=snakemake.params.recognizers,
+            left_out=snakemake.params.left_out,
             **data_paths(snakemake),
         )
         record.log_metrics(flat_metrics(metrics))

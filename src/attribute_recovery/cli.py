@@ -66,6 +66,8 @@ def check(*, config: ConfigFile = DEFAULT) -> None:
     """Checks a configuration file, without running anything."""
     settings = _load(config)
     typer.echo(f"{config}: experiment {settings.experiment}, recognizers {', '.join(settings.recognizers)}")
+    if settings.left_out_stages:
+        typer.echo(f"without labels and heads, left out: {', '.join(settings.left_out_stages)}")
 
 
 @app.command()
@@ -275,6 +277,8 @@ def _can_be_made(path: Path, settings: "Config") -> bool:
     below = path.parts[2:]
     if below[0] in {f"fold_{number}" for number in range(1, settings.folds + 1)}:
         below = below[1:]
+    if below[-2] in settings.left_out_stages:
+        return False
     if len(below) == 2:
         # A comparison that is left from more recognizers cannot be made of one.
         return below[0] != "significance" or len(settings.recognizers) > 1

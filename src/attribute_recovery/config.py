@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from attribute_recovery.config_attributes import AttributesSection, check_not_cross_fitted
 from attribute_recovery.config_authors import AuthorsDecoder, AuthorsGenerator, check_authors
 from attribute_recovery.config_counterfactuals import CounterfactualsSection
 from attribute_recovery.config_faces import (
@@ -25,6 +26,7 @@ from attribute_recovery.config_faces import (
     TableDataset,
 )
 from attribute_recovery.config_files import ConfigError, read_overlaid, sentence
+from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator
 from attribute_recovery.config_marginals import (
     Name,
     Positive,
@@ -34,6 +36,9 @@ from attribute_recovery.config_marginals import (
 )
 from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
 from attribute_recovery.config_world import WorldDataset
+
+# Stages that are about attributes; a run in which nothing reads any goes without them.
+STAGES_OF_ATTRIBUTES = ("attributes", "recovery", "significance", "counterfactuals")
 
 __all__ = [
     "Config",
@@ -122,33 +127,9 @@ class GeneratorSection(Section):
     training: GeneratorTraining = Field(description="used by source: train")
 
 
-GeneratorConfig = Annotated[GeneratorSection | AuthorsGenerator, Field(discriminator="source")]
-
-
-class Heads(Section):
-    """Attribute heads: one convolutional trunk and a read-out for each attribute."""
-
-    channels: tuple[Positive, ...] = Field(
-        min_length=1, description="of the trunk's stages, from half the image's side down"
-    )
-    steps: Positive = Field(description="optimiser steps")
-    batch_size: Positive = Field(description="images a step")
-    learning_rate: PositiveReal = Field(description="at its highest")
-
-
-class Editor(Section):
-    """Changing one attribute in code space, the others held."""
-
-    hidden: Positive = Field(description="width of the network that reads attributes from codes")
-    steps: Positive = Field(description="optimiser steps of that network")
-    iterations: Positive = Field(description="Gauss-Newton steps of one edit")
-
-
-class AttributesSection(Section):
-    """Reading attributes from images, and changing them."""
-
-    heads: Heads = Field(description="p(a given x)")
-    editor: Editor = Field(description="changes one attribute of a code")
+GeneratorConfig = Annotated[
+    GeneratorSection | FileGenerator | AuthorsGenerator | EigenfacesGenerator, Field(discriminator="source")
+]
 
 
 class EmbeddingsSection(Section):
@@ -267,6 +248,21 @@ class Config(Section):
     tracking: Tracking = Field(description="MLflow")
 
     @property
+    def reads_attributes(self) -> bool:
+        """Whether attributes can be read from images: by heads that are brought, or trained on labels."""
+        return isinstance(self.dataset, WorldDataset) or bool(self.dataset.attributes) or self.brings_heads
+
+    @property
+    def brings_heads(self) -> bool:
+        """Whether attribute heads are brought, so that images need no labels."""
+        return self.attributes.heads.source != "train"
+
+    @property
+    def left_out_stages(self) -> list[str]:
+        """The stages, in order, that no run of this configuration has, since no attributes can be read."""
+        return [] if self.reads_attributes else list(STAGES_OF_ATTRIBUTES)
+
+    @property
     def folds(self) -> int:
         """Number of folds of the cross-fitting; 0 where there is none."""
         splits = getattr(self.dataset, "splits", None)
@@ -292,9 +288,14 @@ class Config(Section):
     def _the_shipped_generator_is_of_the_world(self) -> Self:
         if self.dataset.source != "world" and self.generator.source == "shipped":
             raise ValueError(
-                "generator.source: found 'shipped', which knows the default world only; allowed is 'train' "
-                f"or 'authors' where dataset.source is {self.dataset.source!r}"
+                "generator.source: found 'shipped', which knows the default world only; allowed is 'train', "
+                f"'eigenfaces', 'file' or 'authors' where dataset.source is {self.dataset.source!r}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _brought_heads_are_not_cross_fitted(self) -> Self:
+        check_not_cross_fitted(self.attributes.heads, self.folds)
         return self
 
     @model_validator(mode="after")

@@ -16,9 +16,9 @@ WHOLE = ("normal", "uniform", "classes", "fmr", "value", "from")
 # Sections whose entries have other keys for another value of their key `source`: a new value starts anew.
 TOLD_BY_SOURCE = ("recognizers",)
 # Sections that do so themselves.
-THEMSELVES_TOLD_BY_SOURCE = ("dataset", "decoder")
+THEMSELVES_TOLD_BY_SOURCE = ("dataset", "decoder", "attributes.heads")
 # Values of `source` that have keys of their own, in sections whose other sources share theirs.
-APART = {"generator": ("authors",)}
+APART = {"generator": ("authors", "eigenfaces", "file")}
 # Where one of these has another value, any mapping starts anew.
 KINDS = ("by", "kind")
 
@@ -112,7 +112,8 @@ def _overlay(base: dict[str, Any], over: dict[str, Any], section: str = "") -> d
 
 
 def _replaces(old: dict[str, Any], new: dict[str, Any], section: str, key: str) -> bool:
-    by_source = section in TOLD_BY_SOURCE or (not section and key in THEMSELVES_TOLD_BY_SOURCE)
+    itself = f"{section}.{key}" if section else key
+    by_source = section in TOLD_BY_SOURCE or itself in THEMSELVES_TOLD_BY_SOURCE
     before, after = old.get("source"), new.get("source", old.get("source"))
     if not section and key in APART:
         by_source = before in APART[key] or after in APART[key]

@@ -1,14 +1,20 @@
 """One thread for every test; a schema of all three kinds, and pictures in which its attributes are seen."""
 
+import copy
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pandas as pd
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from attribute_recovery.config import Compute, GeneratorNetwork
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, write_schema
@@ -109,3 +115,110 @@ def experiment(tmp_path: Path, schema: AttributeSchema, world: tuple[Images, Val
     save_weights(autoencoder, found.generator_weights)
     write_card(found.generator_card, generator_card(images, [], network, {}, 0, "a test"))
     return found
+
+
+@dataclass(frozen=True)
+class OnnxHeadsFile:
+    """An ONNX file of heads and its card's values; `write` writes both, changed or not."""
+
+    path: Path
+    batch: int | str = "n"
+
+    def write(self, nodes: list[Any], **changes: Any) -> Path:
+        """Write graph and card; keys of the card replaced."""
+        image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [self.batch, 3, 16, 16])
+        outputs = [
+            helper.make_tensor_value_info("brightness", TensorProto.FLOAT, [self.batch, 1]),
+            helper.make_tensor_value_info("classes", TensorProto.FLOAT, [self.batch, 4]),
+        ]
+        tensors = [numpy_helper.from_array(value, name) for name, value in TENSORS.items()]
+        graph = helper.make_graph(nodes, "heads", [image], outputs, tensors)
+        opset = [helper.make_opsetid("", 13)]
+        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), self.path)
+        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        self.path.with_suffix(".json").write_text(json.dumps(CARD | {"weights_sha256": digest} | changes))
+        return self.path
+
+
+# Means of the channels to logits: of glasses, which darken the image, and of the three colours.
+TENSORS = {
+    "weight": np.array(
+        [[-12.0, 30.0, 0.0, 0.0], [-12.0, 0.0, 30.0, 0.0], [-12.0, 0.0, 0.0, 30.0]], np.float32
+    ),
+    "bias": np.array([18.0, 0.0, 0.0, 0.0], np.float32),
+}
+CARD: dict[str, Any] = {
+    "name": "means",
+    "format": "onnx",
+    "crop_size": 16,
+    "template": "as given",
+    "channel_order": "RGB",
+    "value_range": [0.0, 1.0],
+    "interpolation": "bilinear",
+    "attributes": [
+        {
+            "name": "brightness",
+            "kind": "continuous",
+            "level": "image",
+            "family": "appearance",
+            "unit": "gray levels",
+            "range": [0.0, 1.0],
+            "output": "brightness",
+            "columns": [0],
+            "sd": 0.1,
+        },
+        {
+            "name": "glasses",
+            "kind": "binary",
+            "level": "image",
+            "family": "appearance",
+            "output": "classes",
+            "columns": [0],
+            "activation": "logits",
+        },
+        {
+            "name": "colour",
+            "kind": "categorical",
+            "level": "identity",
+            "family": "appearance",
+            "categories": ["red", "green", "blue"],
+            "output": "classes",
+            "columns": [1, 2, 3],
+            "activation": "logits",
+        },
+    ],
+    "licence": "MIT",
+}
+
+
+def heads_nodes() -> list[Any]:
+    """Brightness is the mean of all pixels; classes come from the channels' means."""
+    return [
+        helper.make_node("ReduceMean", ["image"], ["all"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["all", "axis"], ["brightness"]),
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["means"]),
+        helper.make_node("Gemm", ["means", "weight", "bias"], ["classes"]),
+    ]
+
+
+TENSORS |= {"axis": np.array([1], np.int64), "white": np.array(255.0, np.float32)}
+
+
+@pytest.fixture
+def heads_file(tmp_path: Path) -> OnnxHeadsFile:
+    """Where heads may be written."""
+    return OnnxHeadsFile(tmp_path / "heads.onnx")
+
+
+@pytest.fixture
+def nodes() -> list[Any]:
+    """Of the graph that is as its card says."""
+    return heads_nodes()
+
+
+@pytest.fixture
+def card_values() -> dict[str, Any]:
+    """A card that is allowed, to be changed."""
+    values: dict[str, Any] = copy.deepcopy(CARD) | {"weights_sha256": "0" * 64}
+    return values

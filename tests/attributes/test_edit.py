@@ -26,7 +26,7 @@ from attribute_recovery.attributes.edit import (
 from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork
 from attribute_recovery.attributes.principal import PrincipalSpace
 from attribute_recovery.attributes.train import train_heads
-from attribute_recovery.config import Editor, Heads
+from attribute_recovery.config_attributes import Editor, Heads
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.store import read_images, write_array
 from attribute_recovery.generator.load import load_generator
@@ -210,7 +210,7 @@ def trained(experiment: Any, tmp_path: Path) -> Any:
     """A call of the rule, its outputs in a folder of that name."""
     heads, codes = tmp_path / "heads.safetensors", tmp_path / "codes.bcolz"
     train_heads(
-        Heads(channels=(8, 12), steps=5, batch_size=16, learning_rate=5e-3),
+        Heads(source="train", channels=(8, 12), steps=5, batch_size=16, learning_rate=5e-3),
         1,
         experiment.compute,
         images=experiment.images,

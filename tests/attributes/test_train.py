@@ -26,7 +26,7 @@ from attribute_recovery.attributes.train import (
     standardised,
     train_heads,
 )
-from attribute_recovery.config import Heads
+from attribute_recovery.config_attributes import Heads
 from attribute_recovery.dataset.attributes import AttributeSchema
 from attribute_recovery.generator.train import to_tensor
 from attribute_recovery.training.loop import LoopSettings
@@ -108,7 +108,9 @@ def test_heads_learn_what_is_plainly_seen(schema: AttributeSchema, world: tuple[
     images, values = world
     torch.manual_seed(0)
     network = HeadsNetwork(schema, 16, [8, 12], 16)
-    settings = Heads(channels=(8, 12), steps=300, batch_size=32, learning_rate=5e-3)
+    settings = Heads(
+        source="train", channels=(8, 12), steps=300, batch_size=32, learning_rate=5e-3, augmentation=0.0
+    )
     loop = LoopSettings(
         steps=300, learning_rate=5e-3, warmup_steps=10, average=0.9, precision="float32", device="cpu", seed=1
     )
@@ -144,7 +146,9 @@ def test_decoded_images_are_seen_in_their_share(
         SCALES,
     )
     loop = LoopSettings(steps=20, learning_rate=1e-3, precision="float32", device="cpu")
-    settings = Heads(channels=(8, 12), steps=20, batch_size=40, learning_rate=1e-3)
+    settings = Heads(
+        source="train", channels=(8, 12), steps=20, batch_size=40, learning_rate=1e-3, augmentation=0.0
+    )
     fit_heads(schema, real, decoded, truth, Watching(schema, 16, [8, 12], 4), settings, loop)
     values = np.array(seen[: 20 * 40])  # what comes after is for the statistics of batch norm
     assert (values > 0.8).mean() == pytest.approx(0.35, abs=0.05)
@@ -168,7 +172,9 @@ def test_images_are_shifted_and_disturbed_but_never_mirrored(
     column = {"brightness": np.zeros(20), "glasses": np.zeros(20), "colour": np.zeros(20)}
     truth = standardised(schema, column, MEANS, SCALES)
     loop = LoopSettings(steps=10, learning_rate=1e-3, precision="float32", device="cpu")
-    settings = Heads(channels=(8, 12), steps=10, batch_size=20, learning_rate=1e-3)
+    settings = Heads(
+        source="train", channels=(8, 12), steps=10, batch_size=20, learning_rate=1e-3, augmentation=0.0
+    )
     fit_heads(schema, images, images, truth, Watching(schema, 16, [8, 12], 4), settings, loop)
     pixels = torch.cat(seen[:10])
     assert bool((pixels[..., 9:].mean((1, 2, 3)) > pixels[..., :7].mean((1, 2, 3)) + 1).all())
@@ -204,7 +210,9 @@ def run(experiment: Any, folder: Path, steps: int = 30, seed: int = 1) -> dict[s
     """The rule's call, its outputs in `folder`."""
     folder.mkdir(exist_ok=True)
     return train_heads(
-        Heads(channels=(8, 12), steps=steps, batch_size=16, learning_rate=5e-3),
+        Heads(
+            source="train", channels=(8, 12), steps=steps, batch_size=16, learning_rate=5e-3, augmentation=0.0
+        ),
         seed,
         experiment.compute,
         images=experiment.images,

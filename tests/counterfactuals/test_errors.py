@@ -160,11 +160,12 @@ def test_intervals_hold_the_figures_and_have_no_width_where_all_people_agree(
 def test_there_is_no_share_of_a_gap_in_which_values_cancel(
     world, material, settings: CounterfactualsSection
 ) -> None:  # type: ignore[no-untyped-def]
-    """Jaw and glasses set one of two images 30° ahead and 30° back: equal in one alone they are apart."""
-    attributes = np.stack([world.encoded(jaw=0.75, glasses=0), world.encoded(jaw=0.0, glasses=1)])
+    """35° of jaw make up for 30° of glasses: made equal in glasses alone, the two are far apart."""
+    attributes = np.stack([world.encoded(jaw=0.875, glasses=0), world.encoded(jaw=0.0, glasses=1)])
     made = material(attributes, ["a", "b"], TAU, **DEGREES)
     values = explained(made, settings)[2]
-    assert values["error_gap"]["false_match"] == pytest.approx(0, abs=0.001)
+    assert values["error_gap"]["false_match"] == pytest.approx(1 - cosine(5), abs=0.001)
+    assert values["error_value"]["false_match"]["jaw"] == pytest.approx(0.0253, abs=0.003)
     assert values["error_share"]["false_match"]["jaw"] is None
     assert values["error_share_interval"]["false_match"]["jaw"] == [None, None]
 

@@ -275,6 +275,20 @@ def test_the_entrys_rates_are_those_of_its_files(attacked, tiny_run, models) -> 
     assert set(values["coverage_90"]) == {"yaw", "smile"}
 
 
+def test_without_heads_the_attacks_are_the_same_and_nothing_is_read(
+    attacked, settings: DecoderSection, compute: Compute, tmp_path
+) -> None:
+    values, paths = attacked
+    own = {name: tmp_path / paths[name].name for name in ("samples", "samples_table", "metrics")}
+    own |= {name: tmp_path / paths[name].name for name in ("figure", "figure_decoded")}
+    heads = ("heads_weights", "heads_card", "samples_read")
+    given = {name: path for name, path in paths.items() if name not in heads}
+    found = sample_and_attack(settings, 2, 30, compute, **(given | own))
+    spread_alone = {"coverage_90", "coverage_90_interval", "crps_skill"}
+    assert found == {name: value for name, value in values.items() if name not in spread_alone}
+    assert (read_array(own["samples"]) == read_array(paths["samples"])).all()
+
+
 def test_t_of_another_recognizer_is_refused(
     attacked, tiny_run, settings: DecoderSection, compute: Compute, tmp_path
 ) -> None:

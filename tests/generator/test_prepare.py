@@ -14,14 +14,21 @@ from PIL import Image
 import attribute_recovery.generator.prepare as module
 import attribute_recovery.generator.train as training_module
 import attribute_recovery.generator.weights as weights_package
-from attribute_recovery.config import Compute, GeneratorNetwork, GeneratorSection, GeneratorTraining
+from attribute_recovery.config import (
+    Compute,
+    GeneratorConfig,
+    GeneratorNetwork,
+    GeneratorSection,
+    GeneratorTraining,
+)
+from attribute_recovery.config_generator import FileGenerator
 from attribute_recovery.dataset.store import read_images, read_table, write_array, write_table
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.prepare import generator_card, prepare_generator
 from attribute_recovery.generator.quality import measure_quality, reconstruct
 from attribute_recovery.training.batches import batch_rows
 from attribute_recovery.training.loop import LoopSettings
-from attribute_recovery.training.weights import write_card
+from attribute_recovery.training.weights import save_weights, write_card
 
 Images = npt.NDArray[np.uint8]
 REFERENCE = Path(__file__).parents[1] / "dataset" / "world" / "reference.png"
@@ -35,7 +42,7 @@ def section(network: GeneratorNetwork, training: GeneratorTraining) -> Generator
     return GeneratorSection(source="train", network=network, training=settings)
 
 
-def prepare(section: GeneratorSection, dataset: Path, folder: Path, seed: int = 1) -> dict[str, Any]:
+def prepare(section: GeneratorConfig, dataset: Path, folder: Path, seed: int = 1) -> dict[str, Any]:
     """The rule's call, its outputs in `folder`."""
     folder.mkdir(exist_ok=True)
     return prepare_generator(
@@ -142,6 +149,15 @@ def test_labels_matter_with_a_weight_only(tmp_path: Path, dataset: Path, section
     assert outputs(tmp_path / "unguided") == outputs(tmp_path / "unguided_again")
 
 
+def test_a_data_set_without_attributes_trains_as_without_a_weight(
+    tmp_path: Path, dataset: Path, section: GeneratorSection
+) -> None:
+    (dataset / "attributes.json").write_text("[]")
+    found = prepare(section, dataset, tmp_path / "generator")
+    assert "attributes" not in found["final_losses"]
+    assert json.loads((tmp_path / "generator" / "card.json").read_text())["attributes"] == []
+
+
 def test_an_interrupted_preparation_ends_with_the_same_bytes(
     tmp_path: Path, dataset: Path, section: GeneratorSection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +240,71 @@ def test_a_package_without_weights_says_so(
     sentence = "^generator.source: found shipped, but no weights are in the package; allowed is train$"
     with pytest.raises(ValueError, match=sentence):
         prepare(shipped, dataset, tmp_path / "generator")
+
+
+@pytest.fixture
+def brought(tmp_path: Path, dataset: Path, section: GeneratorSection) -> FileGenerator:
+    """A generator that another experiment trained on images of side 16."""
+    prepare(section, dataset, tmp_path / "other")
+    return FileGenerator(source="file", weights=tmp_path / "other/autoencoder.safetensors", card=None)
+
+
+def test_a_generator_from_a_file_is_the_same_and_says_where_it_is_from(
+    tmp_path: Path, dataset: Path, brought: FileGenerator, pictures: Images
+) -> None:
+    found = prepare(brought, dataset, tmp_path / "generator")
+    digest = hashlib.sha256(brought.weights.read_bytes()).hexdigest()
+    assert found == {"weights_sha256": digest, "code_size": 6}
+    card = json.loads((tmp_path / "generator/card.json").read_text())
+    assert card["provenance"] == (
+        f"brought as a file with sha256 {digest}, whose card says: trained by this experiment"
+    )
+    original = json.loads(brought.card_path.read_text())
+    assert card | {"provenance": ""} == original | {"provenance": ""}
+    loaded = [
+        load_generator(
+            folder / "autoencoder.safetensors", folder / "card.json", torch.device("cpu"), torch.float32
+        )
+        for folder in (tmp_path / "generator", tmp_path / "other")
+    ]
+    first, second = (each.encode_images(pictures[:3]) for each in loaded)
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda file: file.weights.write_bytes(b"no"), "cannot be read as safetensors"),
+        (lambda file: file.card_path.unlink(), r"card\.json: the weights' card cannot be read"),
+        (lambda file: file.card_path.write_text("{}"), "is missing; a card has attributes, image_size"),
+        (
+            lambda file: write_card(
+                file.card_path,
+                json.loads(file.card_path.read_text()) | {"image_size": 32},
+            ),
+            "size: found 32; 2 stages of channels make an image of side 16",
+        ),
+        (lambda file: save_weights(torch.nn.Linear(1, 1), file.weights), "tensor 'encoder.* is missing"),
+    ],
+)
+def test_a_file_that_is_no_generator_is_one_sentence(
+    tmp_path: Path, dataset: Path, brought: FileGenerator, spoil: Any, sentence: str
+) -> None:
+    spoil(brought)
+    with pytest.raises(ValueError, match=sentence):
+        prepare(brought, dataset, tmp_path / "generator")
+    assert not outputs(tmp_path / "generator")
+
+
+def test_a_file_of_another_image_size_is_refused(
+    tmp_path: Path, dataset: Path, brought: FileGenerator
+) -> None:
+    write_array(dataset / "images.bcolz", [np.zeros((1, 32, 32, 3), np.uint8)], (32, 32, 3), np.uint8, 1)
+    with pytest.raises(
+        ValueError, match=r"^generator\.weights: .* have a side of 16, but the data set's have 32"
+    ):
+        prepare(brought, dataset, tmp_path / "generator")
+    assert not outputs(tmp_path / "generator")
 
 
 def test_the_weights_that_are_shipped_make_the_world_as_it_is() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import convolve1d
 
-from attribute_recovery.training.augmentation import Augmentation, augmented
+from attribute_recovery.training.augmentation import Augmentation, augmented, for_few_images
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
 PLAIN = IMAGES.astype(np.float32) / 127.5 - 1
@@ -136,3 +136,13 @@ def test_a_warp_moves_smooth_images_a_little_and_invents_no_values() -> None:
 
 def test_a_warp_of_nothing_is_nothing() -> None:
     assert np.allclose(_changed(Augmentation(warp=1e-9)), PLAIN, atol=1e-5)
+
+
+def test_changes_for_few_images_grow_with_the_strength_and_keep_what_is_done_besides() -> None:
+    base = Augmentation(shift=1, brightness=0.2, cutout=0.25)
+    assert for_few_images(0.0) == Augmentation()
+    assert for_few_images(0.0, base) == base
+    found = for_few_images(0.5, base)
+    assert (found.shift, found.cutout, found.mirror) == (1, 0.25, 0.5)
+    assert (found.brightness, found.contrast, found.warp) == (0.2, 0.25, 0.1)
+    assert for_few_images(1.0, base).brightness == 0.3

@@ -86,6 +86,30 @@ class Clone:
         raise AssertionError(f"no job of {rule} was seen running")
 
 
+@pytest.fixture(scope="session")
+def face_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Faces of the tiny world as somebody would bring them: PNGs in a folder for each person."""
+    import numpy as np
+    from PIL import Image
+
+    from attribute_recovery.config import WorldDataset, load_config
+    from attribute_recovery.dataset.prepare import draw_people, population_of
+    from attribute_recovery.dataset.world.renderer import Renderer
+
+    folder = tmp_path_factory.mktemp("brought") / "faces"
+    dataset = load_config(ROOT / TINY).dataset
+    assert isinstance(dataset, WorldDataset)
+    population = population_of(dataset.world)
+    people, values = draw_people(population, dataset.world, 1)
+    renderer = Renderer(dataset.image_size, dataset.world.supersample, compiled=False)
+    images = np.concatenate(list(renderer.uint8(population.schema.encode(values))))
+    for image_id, image in zip(people["image_id"], images, strict=True):
+        path = folder / f"{image_id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return folder
+
+
 def new_clone(folder: Path) -> Clone:
     folder.mkdir(parents=True)
     for part in PARTS:

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from attribute_recovery.attributes.heads import AttributeEstimator, load_heads, schema_from
 from attribute_recovery.attributes.principal import LONGEST_CODE, PrincipalSpace, principal_space
-from attribute_recovery.config import Compute, Editor
+from attribute_recovery.config import Compute
+from attribute_recovery.config_attributes import Editor
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
 from attribute_recovery.dataset.known import is_known, left_out, moments
 from attribute_recovery.dataset.store import open_array, read_table, rows_of

@@ -15,12 +15,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from attribute_recovery.attributes.brought import BroughtHeads, is_brought, open_outputs
+from attribute_recovery.attributes.card import checked_card
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.recognizer.networks import EmbeddingNetwork
+from attribute_recovery.recognizer.template import Template
 from attribute_recovery.training.device import chunks, frozen
 from attribute_recovery.training.weights import load_into, read_card
 
 CARD_KEYS = {"attributes", "image_size", "channels", "hidden", "means", "scales", "calibration"}
+BROUGHT_KEYS = {"brought", "attributes", "image_size", "template", "means", "scales", "calibration"}
 
 Floats = npt.NDArray[np.float32]
 
@@ -102,7 +106,7 @@ class AttributeEstimator:
     """
 
     schema: AttributeSchema
-    network: HeadsNetwork
+    network: HeadsNetwork | BroughtHeads
     means: Mapping[str, float]
     scales: Mapping[str, float]
     calibration: Mapping[str, float]
@@ -110,7 +114,10 @@ class AttributeEstimator:
     dtype: torch.dtype
 
     def readout(self, image: Tensor) -> dict[str, Tensor]:
-        """Raw read-outs by attribute of images (n, 3, size, size) in [-1, 1]; differentiable.
+        """Raw read-outs by attribute of images (n, 3, size, size) in [-1, 1].
+
+        They are differentiable where the heads were trained here; asking those that were brought for a
+        gradient raises RuntimeError.
 
         Raises:
             ValueError: the images have another size.
@@ -158,6 +165,8 @@ def load_heads(weights: Path, card: Path, device: torch.device, dtype: torch.dty
     Raises:
         ValueError: a file is missing or damaged, or weights and card do not fit each other.
     """
+    if is_brought(card):
+        return _load_brought(weights, card, device)
     values = read_card(card, CARD_KEYS)
     schema = schema_from(values["attributes"])
     network = HeadsNetwork(schema, values["image_size"], values["channels"], values["hidden"])
@@ -170,6 +179,29 @@ def load_heads(weights: Path, card: Path, device: torch.device, dtype: torch.dty
         values["calibration"],
         device,
         dtype,
+    )
+
+
+def _load_brought(weights: Path, card: Path, device: torch.device) -> AttributeEstimator:
+    """Heads that the stage took in; they run as they were made, whatever the precision of our networks."""
+    values = read_card(card, BROUGHT_KEYS)
+    described, schema = checked_card(values["brought"], card), schema_from(values["attributes"])
+    template = values["template"]
+    outputs, limits = open_outputs(weights, described)
+    network = BroughtHeads(
+        described,
+        outputs,
+        limits,
+        attributes=schema.names,
+        means=values["means"],
+        scales=values["scales"],
+        image_size=values["image_size"],
+        images=Template(**template) if isinstance(template, dict) else template,
+    )
+    kept = frozen(network, device)
+    calibration = values["calibration"]
+    return AttributeEstimator(
+        schema, kept, values["means"], values["scales"], calibration, device, torch.float32
     )
 
 

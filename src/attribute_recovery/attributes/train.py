@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from attribute_recovery.attributes.calibration import calibrate
 from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork, load_heads, split_readout
-from attribute_recovery.config import Compute, Heads
+from attribute_recovery.config import Compute
+from attribute_recovery.config_attributes import Heads
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
 from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, moments, partly_known
 from attribute_recovery.dataset.store import read_images, read_table, rows_of
@@ -22,7 +23,7 @@ from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.generator.train import to_tensor
 from attribute_recovery.recognizer.train import renew_statistics
 from attribute_recovery.statistics.quality import balanced_accuracy, r_squared
-from attribute_recovery.training.augmentation import Augmentation, augmented
+from attribute_recovery.training.augmentation import Augmentation, augmented, for_few_images
 from attribute_recovery.training.device import frozen, inference_dtype, prepare_torch
 from attribute_recovery.training.loop import LoopSettings, train
 from attribute_recovery.training.weights import save_weights, write_card
@@ -126,6 +127,7 @@ def fit_heads(
     """
     targets = {name: torch.from_numpy(np.asarray(column)) for name, column in truth.items()}
     partial = partly_known(schema, truth)
+    changes = for_few_images(settings.augmentation, AUGMENTATION)
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
         device = next(module.parameters()).device
@@ -134,7 +136,7 @@ def fit_heads(
         seen = np.where(
             (rng.random(len(rows)) < DECODED_SHARE)[:, None, None, None], decoded[rows], real[rows]
         )
-        pixels = torch.from_numpy(augmented(seen, AUGMENTATION, rng)).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(augmented(seen, changes, rng)).permute(0, 3, 1, 2)
         image = pixels.to(device, memory_format=torch.channels_last)
         parts = split_readout(schema, module(image))
         wanted = {name: column[rows].to(device) for name, column in targets.items()}
@@ -172,6 +174,12 @@ def train_heads(
     """
     device = prepare_torch(compute)
     schema, rows = read_schema(attributes), read_table(table)
+    if not len(schema):
+        raise ValueError(
+            f"{attributes}: found no attribute, since every declared one has a single value or none at all "
+            "(dataset/report.json names them); allowed are labels that differ, or dataset.attributes: {} for "
+            "a run without any"
+        )
     generator = load_generator(generator_weights, generator_card, device, inference_dtype(compute))
     fitted = rows_of(rows, "train")
     values = schema.known_from_table(rows.iloc[fitted]).values

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from attribute_recovery.attributes.heads import AttributeEstimator
+from attribute_recovery.attributes.heads import AttributeEstimator, load_heads
 from attribute_recovery.config import Compute, DecoderConfig
 from attribute_recovery.dataset.attributes import AttributeSchema
 from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
@@ -30,7 +30,7 @@ from attribute_recovery.dataset.store import (
     write_table,
 )
 from attribute_recovery.decoder.decoder import Decoder
-from attribute_recovery.decoder.models import load_models
+from attribute_recovery.decoder.models import load_attack
 from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.generator.quality import reconstruct
@@ -42,7 +42,7 @@ from attribute_recovery.statistics.quality import (
     crps_samples,
     crps_skill,
 )
-from attribute_recovery.training.device import chunks, prepare_torch
+from attribute_recovery.training.device import chunks, inference_dtype, prepare_torch
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -216,18 +216,18 @@ def sample_and_attack(
     threshold: Path,
     generator_weights: Path,
     generator_card: Path,
-    heads_weights: Path,
-    heads_card: Path,
     recognizer_weights: Path,
     recognizer_card: Path,
     transformer_weights: Path,
     transformer_card: Path,
     samples: Path,
-    samples_read: Path,
     samples_table: Path,
     metrics: Path,
     figure: Path,
     figure_decoded: Path,
+    heads_weights: Path | None = None,
+    heads_card: Path | None = None,
+    samples_read: Path | None = None,
 ) -> dict[str, Any]:
     """Write samples of p(w given z), what heads read in them, and the attacks' rates; the entry of the stage.
 
@@ -237,39 +237,37 @@ def sample_and_attack(
         n_boot: replicates of the intervals.
         compute: threads, device, precision of G and heads.
         images, table, codes, shards, threshold: what the stages before wrote.
-        generator_weights, generator_card, heads_weights, heads_card: G and the heads.
+        generator_weights, generator_card: G and E.
         recognizer_weights, recognizer_card, transformer_weights, transformer_card: f and T.
         samples: bcolz array float32 (m, samples, code_size), written; of all images of `test` and some of
             `calibration`.
-        samples_read: bcolz array float32 (m, samples, width), written, see `readings`.
         samples_table: Parquet, image_id, identity and split of row i, written.
         metrics: JSON of what is returned, written.
         figure, figure_decoded: PNG of some people, with their real images and without, written.
+        heads_weights, heads_card: the heads; None where there are none.
+        samples_read: bcolz array float32 (m, samples, width), written where there are heads, see `readings`.
 
     Returns:
-        The attacks' rates and the samples' spread on the split `test`; None for what is not defined.
+        The attacks' rates and, where there are heads, the samples' spread on the split `test`; None for what
+        is not defined.
 
     Raises:
         ValueError: a file is missing or damaged, or two of them do not fit each other.
     """
     device = prepare_torch(compute)
-    models = load_models(
+    decoder, recognizer = load_attack(
         compute,
         device,
         generator=(generator_weights, generator_card),
-        heads=(heads_weights, heads_card),
         recognizer=(recognizer_weights, recognizer_card),
         transformer=(transformer_weights, transformer_card),
     )
-    decoder, recognizer, estimator = models.decoder, models.recognizer, models.estimator
     rows = read_table(table)
     chosen = sampled_rows(rows["split"].to_numpy(object), seed)
     listed = rows.iloc[chosen].reset_index(drop=True)
     embeddings = read_embeddings(shards, listed)
     found = decoder.sample(embeddings, settings.samples, seed)
-    read = readings(decoder, estimator, found, seed)
     write_array(samples, iter([found]), found.shape[1:], np.dtype(np.float32), len(found))
-    write_array(samples_read, iter([read]), read.shape[1:], np.dtype(np.float32), len(read))
     write_table(listed[["image_id", "identity", "split"]], samples_table)
 
     test = np.flatnonzero(listed["split"] == "test")
@@ -283,10 +281,15 @@ def sample_and_attack(
         n_boot,
         seed,
     )
-    values |= _spread_of_table(estimator.schema, rows, listed.iloc[test], read[test], n_boot, seed)
+    people = listed["identity"].to_numpy(object)[test]
+    if heads_weights is not None and heads_card is not None and samples_read is not None:
+        estimator = load_heads(heads_weights, heads_card, device, inference_dtype(compute))
+        read = readings(decoder, estimator, found, seed)
+        write_array(samples_read, iter([read]), read.shape[1:], np.dtype(np.float32), len(read))
+        values |= _spread_of_table(estimator.schema, rows, listed.iloc[test], read[test], n_boot, seed)
+    values |= {"n_images": len(test), "n_identities": len(set(people))}
     values |= {"samples": settings.samples, "split": "test"}
     write_json(values, metrics)
-    people = listed["identity"].to_numpy(object)[test]
     _draw(images, chosen[test], people, found[test], own_codes, decoder, (figure, figure_decoded))
     return values
 
@@ -305,8 +308,8 @@ def _spread_of_table(
     continuous = AttributeSchema(tuple(schema.continuous))
     reasons = left_out(continuous, truth, people, "test")
     reasons |= left_out(continuous, marginal, fitted["identity"], "train")
-    counts: dict[str, Any] = {"n_images": len(tested), "n_identities": len(set(people))}
-    counts |= counts_of_known(continuous, truth, people) | ({"not_measured": reasons} if reasons else {})
+    counts: dict[str, Any] = counts_of_known(continuous, truth, people)
+    counts |= {"not_measured": reasons} if reasons else {}
     return spread(schema, read, truth, marginal, people, n_boot, seed, reasons) | counts
 
 

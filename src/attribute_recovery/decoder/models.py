@@ -54,11 +54,16 @@ def load_models(
         ValueError: a file is missing or damaged, weights and card do not fit each other, or T was trained for
             another generator or recognizer.
     """
-    check_origin(transformer[1], generator_weights=generator[0], recognizer_weights=recognizer[0])
-    dtype = inference_dtype(compute)
-    loaded = load_generator(*generator, device, dtype)
-    return Models(
-        load_decoder(*transformer, loaded),
-        load_recognizer(*recognizer, device),
-        load_heads(*heads, device, dtype),
+    decoder, f = load_attack(
+        compute, device, generator=generator, recognizer=recognizer, transformer=transformer
     )
+    return Models(decoder, f, load_heads(*heads, device, inference_dtype(compute)))
+
+
+def load_attack(
+    compute: Compute, device: torch.device, *, generator: Files, recognizer: Files, transformer: Files
+) -> tuple[Decoder, Recognizer]:
+    """Read T before G, and f: what an attack needs, which reads no attributes; otherwise as `load_models`."""
+    check_origin(transformer[1], generator_weights=generator[0], recognizer_weights=recognizer[0])
+    loaded = load_generator(*generator, device, inference_dtype(compute))
+    return load_decoder(*transformer, loaded), load_recognizer(*recognizer, device)

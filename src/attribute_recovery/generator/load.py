@@ -11,6 +11,8 @@ from torch import Tensor
 from attribute_recovery.config import GeneratorNetwork
 from attribute_recovery.generator.authors import ARCHITECTURE, AuthorsAutoencoder, untrained
 from attribute_recovery.generator.cards import GENERATOR_KEYS
+from attribute_recovery.generator.eigenfaces import ARCHITECTURE as EIGENFACES
+from attribute_recovery.generator.eigenfaces import Eigenfaces
 from attribute_recovery.generator.stylegan2 import OffsetGenerator
 from attribute_recovery.generator.train import Autoencoder, to_tensor
 from attribute_recovery.training.device import chunks, frozen
@@ -35,7 +37,7 @@ class LoadedGenerator:
         dtype: precision of convolutions; codes and images are float32 outside.
     """
 
-    networks: Autoencoder | AuthorsAutoencoder
+    networks: Autoencoder | AuthorsAutoencoder | Eigenfaces
     image_size: int
     device: torch.device
     dtype: torch.dtype
@@ -88,8 +90,11 @@ def load_generator(weights: Path, card: Path, device: torch.device, dtype: torch
     """
     values = read_card(card, GENERATOR_KEYS)
     size = int(values["image_size"])
-    networks: Autoencoder | AuthorsAutoencoder
-    if values["network"].get("architecture") == ARCHITECTURE:
+    networks: Autoencoder | AuthorsAutoencoder | Eigenfaces
+    if values["network"].get("architecture") == EIGENFACES:
+        # Two matrix products: bf16 would save nothing and round every pixel.
+        networks, dtype = Eigenfaces(size, int(values["network"]["code_size"])), torch.float32
+    elif values["network"].get("architecture") == ARCHITECTURE:
         # f is in E, and is always run in float32.
         networks, dtype = untrained(values, card), torch.float32
     else:

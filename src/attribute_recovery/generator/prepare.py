@@ -1,26 +1,33 @@
-"""Where G and E come from: weights shipped for the default world, a training here, the authors' models."""
+"""Where G and E come from: shipped for the world, trained here, a file, or the authors' models."""
 
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from attribute_recovery.config import Compute, GeneratorConfig, GeneratorNetwork
 from attribute_recovery.config_authors import AuthorsGenerator
+from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import open_array, read_images, read_table
 from attribute_recovery.generator.authors import take_models
 from attribute_recovery.generator.cards import GENERATOR_KEYS
+from attribute_recovery.generator.eigenfaces import fit_eigenfaces, network_card
+from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.train import train_autoencoder
+from attribute_recovery.tracking.digest import sha256_file
 from attribute_recovery.training.device import prepare_torch
 from attribute_recovery.training.loop import LoopSettings
 from attribute_recovery.training.weights import read_card, save_weights, write_card
+
+Images = npt.NDArray[np.uint8]
 
 TRAINING_SPLITS = ("recognizer", "train")
 SHIPPED = "attribute_recovery.generator.weights"
@@ -38,12 +45,14 @@ def prepare_generator(
     card: Path,
     checkpoint: Path,
 ) -> dict[str, Any]:
-    """Write G and E's weights and card: shipped, the authors', or trained on `recognizer` and `train`.
+    """Write G and E's weights and card: shipped, brought, or trained on `recognizer` and `train`.
 
     Raises:
-        ValueError: the shipped generator or the authors' does not fit the images, or the network's stages do
-            not; a file of the authors' models is missing or damaged.
+        ValueError: the shipped generator, a brought one or the authors' does not fit the images, or the
+            network's stages do not; a file is missing or damaged, or does not fit its card.
     """
+    if isinstance(settings, FileGenerator):
+        return _brought(settings, compute, open_array(images).shape[1], weights=weights, card=card)
     if isinstance(settings, AuthorsGenerator):
         return take_models(settings.models, open_array(images).shape[1], weights=weights, card=card)
     if settings.source == "shipped":
@@ -52,9 +61,11 @@ def prepare_generator(
     everyone = read_table(table)
     rows = np.flatnonzero(everyone["split"].isin(TRAINING_SPLITS))
     pixels = read_images(images, rows)
+    if isinstance(settings, EigenfacesGenerator):
+        return _eigenfaces(settings, seed, pixels, weights=weights, card=card)
     names, labels = list[str](), None
-    if settings.training.attribute_weight > 0:
-        schema = read_schema(attributes)
+    schema = read_schema(attributes)
+    if settings.training.attribute_weight > 0 and len(schema):
         values = schema.known_from_table(everyone.iloc[rows]).values
         names, labels = schema.names, schema.encode(values, count=len(rows))
     loop = LoopSettings(
@@ -76,10 +87,21 @@ def prepare_generator(
     return {"final_losses": {name: values[-1] for name, values in history.losses.items()}}
 
 
+def _eigenfaces(
+    settings: EigenfacesGenerator, seed: int, pixels: Images, *, weights: Path, card: Path
+) -> dict[str, Any]:
+    """Write principal components of images (n, size, size, 3) in place of trained networks."""
+    networks = fit_eigenfaces(pixels, settings.code_size, settings.copies, settings.augmentation, seed)
+    save_weights(networks, weights)
+    network, training = network_card(settings.code_size), settings.model_dump(mode="json")
+    write_card(card, generator_card(pixels, [], network, training, seed, "trained by this experiment"))
+    return {"smallest_deviation": float(networks.generator.deviations.min())}
+
+
 def generator_card(
-    pixels: np.ndarray[Any, np.dtype[np.uint8]],
+    pixels: Images,
     attributes: Sequence[str],
-    network: GeneratorNetwork,
+    network: GeneratorNetwork | Mapping[str, Any],
     training: dict[str, Any],
     seed: int,
     provenance: str,
@@ -87,7 +109,9 @@ def generator_card(
     """The card of a generator trained on `pixels` (n, size, size, 3) and their labels of `attributes`."""
     return {
         "image_size": int(pixels.shape[1]),
-        "network": network.model_dump(mode="json"),
+        "network": network.model_dump(mode="json")
+        if isinstance(network, GeneratorNetwork)
+        else dict(network),
         "images_sha256": hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest(),
         "images": len(pixels),
         "training": training,
@@ -114,3 +138,23 @@ def _shipped(image_size: int, *, weights: Path, card: Path) -> dict[str, Any]:
         shutil.copyfile(source, weights)
         shutil.copyfile(source_card, card)
     return {"provenance": json.dumps(values["provenance"])}
+
+
+def _brought(
+    settings: FileGenerator, compute: Compute, image_size: int, *, weights: Path, card: Path
+) -> dict[str, Any]:
+    """Copy a generator that fits its card and the images; its card then also has the digest of the file."""
+    device = prepare_torch(compute)
+    found = load_generator(settings.weights, settings.card_path, device, torch.float32)
+    if found.image_size != image_size:
+        raise ValueError(
+            f"generator.weights: found {settings.weights}, whose images have a side of {found.image_size}, "
+            f"but the data set's have {image_size}; allowed is a generator of that size, or "
+            f"dataset.image_size: {found.image_size}"
+        )
+    digest = sha256_file(settings.weights)
+    values = read_card(settings.card_path, GENERATOR_KEYS)
+    told = f"brought as a file with sha256 {digest}, whose card says: {values['provenance']}"
+    shutil.copyfile(settings.weights, weights)
+    write_card(card, values | {"provenance": told})
+    return {"weights_sha256": digest, "code_size": found.code_size}

@@ -101,6 +101,23 @@ def load_python(path: Path, card: RecognizerCard) -> PythonNetwork:
     Raises:
         ValueError: the file is no reference, the function cannot be imported, or its module's source changed.
     """
+    function, name = referenced_function(path, "recognizer")
+    return PythonNetwork(function, name, card)
+
+
+def referenced_function(path: Path, stage: str) -> tuple[Callable[[Any], Any], str]:
+    """Import the function that a reference names.
+
+    Args:
+        path: file of `write_reference`.
+        stage: that wrote it, for errors.
+
+    Returns:
+        The function and its name.
+
+    Raises:
+        ValueError: the file is no reference, the function cannot be imported, or its module's source changed.
+    """
     try:
         values = json.loads(path.read_text("utf-8"))
     except ValueError as error:
@@ -114,9 +131,9 @@ def load_python(path: Path, card: RecognizerCard) -> PythonNetwork:
     if found != values["source_sha256"]:
         raise ValueError(
             f"function {name!r}: found a source of sha256 {found}, the results were made with "
-            f"{values['source_sha256']}; run the stage recognizer again"
+            f"{values['source_sha256']}; run the stage {stage} again"
         )
-    return PythonNetwork(function_of(name), name, card)
+    return function_of(name), name
 
 
 def function_of(name: str) -> Callable[[Any], Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Picture, Points, Section, Table, Text
+from attribute_recovery.report.brought_heads import are_brought, heads_sentences, schema_path
 from attribute_recovery.report.figures import decoded_name
 from attribute_recovery.report.labels import labels_table, left_out_blocks
 from attribute_recovery.report.results import (
@@ -69,7 +70,7 @@ def stands_on(facts: Values, *, pairs: str = "", images: bool = True) -> str:
 
 def declared_attributes(results: Results) -> list[Mapping[str, Any]]:
     """The entries of attributes.json, a list or a mapping that holds one under `attributes`."""
-    found = results.document("dataset/attributes.json")
+    found = results.document(schema_path(results))
     entries = found.get("attributes") if isinstance(found, dict) else found
     if isinstance(entries, dict):
         entries = [{"name": name, **entry} for name, entry in entries.items() if isinstance(entry, dict)]
@@ -207,9 +208,12 @@ def heads_section(results: Results) -> Section:
     declared = declared_attributes(results)
     blocks: list[Block] = [
         *absent(results, "attributes/metrics.json"),
-        *absent(results, "dataset/attributes.json"),
+        *absent(results, schema_path(results)),
     ]
-    if facts:
+    brought = are_brought(facts)
+    if brought:
+        blocks.append(Points(heads_sentences(facts)))
+    if facts and (whole(facts, "n_images") or not brought):
         r2, accuracy = real(facts, "median_r2"), real(facts, "median_balanced_accuracy")
         blocks += [Text(say.heads(r2, accuracy, stands_on(facts))), *left_out_blocks(facts)]
     table: list[Table] = [attributes_table(declared, facts)] if declared else []

@@ -64,11 +64,9 @@ def error_sentences(facts: Values) -> list[str]:
         sentences += _kind_sentences(facts, kind)
     off = real(facts, "error_sum_off")
     if off is not None:
-        sentences.append(
-            f"The values of each pair add up to its gap {f'to within {say.number(off, 1)}' if off else 'exactly'}; "
-            "they took "
-            f"{say.counted(whole(facts, 'error_images'), 'edited image', 'edited images')}."
-        )
+        closely = f"to within {say.number(off, 1)}" if off else "exactly"
+        images = say.counted(whole(facts, "error_images"), "edited image", "edited images")
+        sentences.append(f"The values of each pair add up to its gap {closely}; they took {images}.")
     return sentences
 
 

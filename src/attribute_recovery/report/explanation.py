@@ -1,5 +1,7 @@
 """Sections of the page about one recognizer: its rates, what is decoded, recovered, weighed and changed."""
 
+from collections.abc import Callable
+
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Block, Cell, Drawing, Points, Section, Table, Text
 from attribute_recovery.report.curve import det_svg
@@ -12,29 +14,29 @@ from attribute_recovery.report.weight import changed_blocks, weighed_blocks
 
 
 def recognizer_sections(results: Results, metrics: Values, name: str, examples: int) -> list[Section]:
-    """Everything about one recognizer, in the order of the pipeline."""
+    """Everything about one recognizer, in the order of the pipeline; not of stages that were left out."""
     stages: Values = metrics["recognizers"][name]
-    return [
-        Section(f"{name}-recognizer", "How well it recognizes", _rates(results, stages, name), 3),
-        Section(
-            f"{name}-decoder", "What can be decoded from an embedding", _decoded(results, stages, name), 3
-        ),
-        Section(f"{name}-recovery", "What an embedding holds", _recovered(results, stages, name), 3),
-        Section(
-            f"{name}-significance", "What each attribute weighs", weighed_blocks(results, stages, name), 3
-        ),
-        Section(
-            f"{name}-counterfactuals",
+    parts: list[tuple[str, str, Callable[[], list[Block]]]] = [
+        ("recognizer", "How well it recognizes", lambda: _rates(results, stages, name)),
+        ("decoder", "What can be decoded from an embedding", lambda: _decoded(results, stages, name)),
+        ("recovery", "What an embedding holds", lambda: _recovered(results, stages, name)),
+        ("significance", "What each attribute weighs", lambda: weighed_blocks(results, stages, name)),
+        (
+            "counterfactuals",
             "What would have to change",
-            changed_blocks(results, stages, name, examples),
-            3,
+            lambda: changed_blocks(results, stages, name, examples),
         ),
-        Section(
-            f"{name}-errors",
+        (
+            "errors",
             "Which attributes carry its errors",
-            error_blocks(results, stages, name, examples),
-            3,
+            lambda: error_blocks(results, stages, name, examples),
         ),
+    ]
+    written_by = {"errors": "counterfactuals"}
+    return [
+        Section(f"{name}-{anchor}", title, blocks(), 3)
+        for anchor, title, blocks in parts
+        if written_by.get(anchor, anchor) not in results.left_out
     ]
 
 

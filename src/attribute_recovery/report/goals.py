@@ -190,13 +190,25 @@ def _flip_goals(at: str, people: dict[str, int]) -> Iterator[Goal]:
     )
 
 
-def judge(metrics: Mapping[str, Any], recognizers: Sequence[str]) -> list[Judged]:
-    """Every goal against the merged metrics; one for each recognizer where the key names one."""
+def judge(
+    metrics: Mapping[str, Any], recognizers: Sequence[str], left_out: Sequence[str] = ()
+) -> list[Judged]:
+    """Every goal against the merged metrics; one for each recognizer where the key names one.
+
+    Goals about attributes are passed over where the stages that read them are among `left_out`.
+    """
     judged = []
     for goal in goals():
+        if left_out and _is_of_attributes(goal, left_out):
+            continue
         for name in recognizers if "<recognizer>" in goal.key else [""]:
             judged.append(_judged(goal, name, metrics, recognizers[0] if recognizers else ""))
     return judged
+
+
+def _is_of_attributes(goal: Goal, left_out: Sequence[str]) -> bool:
+    """Whether a goal is about a stage that was left out, or about an attribute that decoded samples show."""
+    return not set(goal.key.split(".")).isdisjoint({*left_out, "coverage_90", "crps_skill"})
 
 
 def _judged(goal: Goal, name: str, metrics: Mapping[str, Any], first: str) -> Judged:

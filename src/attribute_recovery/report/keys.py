@@ -165,6 +165,15 @@ def _attributes() -> Iterator[MetricKey]:
             ),
             *_KNOWN,
             *_STANDS_ON,
+            ("source", "word", "of heads that were brought: onnx or python; else not there, as all below"),
+            ("name", "text", "of the heads, from their card"),
+            ("licence", "text", "likewise"),
+            ("weights_sha256", "digest", "of the file, or of the function's module"),
+            ("runs_user_code", "true or false", "whether code that came with the heads ran"),
+            ("batch_difference", "relative", "largest difference of outputs between alone and in a batch"),
+            ("notes", "list of sentences", "what was noticed when the heads were taken in"),
+            ("labelled.<attribute>", "images", "images that have a label of it"),
+            ("read.<attribute>", "images", "images in which what the heads read stands for its truth"),
         ),
     )
 

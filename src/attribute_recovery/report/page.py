@@ -11,7 +11,8 @@ from pathlib import Path
 
 from attribute_recovery.config import ReportSection
 from attribute_recovery.report import sentences as say
-from attribute_recovery.report.blocks import Block, Points, Section, Text
+from attribute_recovery.report.blocks import Absent, Block, Points, Section, Text
+from attribute_recovery.report.brought_heads import are_brought, truth_sentence
 from attribute_recovery.report.comparison import comparison_frame, comparison_sections, pair_sentences
 from attribute_recovery.report.domain import data_section, generator_section, heads_section
 from attribute_recovery.report.explanation import (
@@ -21,6 +22,7 @@ from attribute_recovery.report.explanation import (
     recovery_sentence,
 )
 from attribute_recovery.report.goals import SOURCE, Judged, judge
+from attribute_recovery.report.left_out import left_out_section, left_out_sentence
 from attribute_recovery.report.measures import NEEDED, measure_sentence, measures_of
 from attribute_recovery.report.metrics import collect_metrics, undocumented
 from attribute_recovery.report.results import Results, Values, shown_results, whole
@@ -33,7 +35,13 @@ TEMPLATE = "page.html.j2"
 
 
 def write_report(
-    settings: ReportSection, *, experiment_dir: Path, recognizers: Sequence[str], page: Path, metrics: Path
+    settings: ReportSection,
+    *,
+    experiment_dir: Path,
+    recognizers: Sequence[str],
+    page: Path,
+    metrics: Path,
+    left_out: Sequence[str] = (),
 ) -> Values:
     """Write the page and the merged metrics; the entry of the stage.
 
@@ -43,6 +51,7 @@ def write_report(
         recognizers: names of the recognizers, in order; the first one's decoder gives the generator's rate.
         page: one self-contained HTML file, written.
         metrics: metrics.json, written; docs/metrics.md explains its keys.
+        left_out: stages that the run does not have, since nothing reads attributes; the page names them.
 
     Returns:
         The merged metrics.
@@ -50,7 +59,7 @@ def write_report(
     Raises:
         ValueError: people are to be pseudonymous, and the experiment's key is damaged or open to others.
     """
-    results = shown_results(settings, experiment_dir)
+    results = shown_results(settings, experiment_dir, left_out)
     merged = collect_metrics(results, recognizers)
     for key in undocumented(merged):
         print(f"report: {key} has no entry in docs/metrics.md", file=sys.stderr)
@@ -68,7 +77,7 @@ def render(settings: ReportSection, results: Results, metrics: Values, recognize
 
     from jinja2 import Environment, StrictUndefined
 
-    judged = judge(metrics, recognizers)
+    judged = judge(metrics, recognizers, results.left_out)
     middle = _sections(settings, results, metrics, recognizers)
     sections = [
         summary_section(results, metrics, judged, recognizers),
@@ -85,11 +94,12 @@ def render(settings: ReportSection, results: Results, metrics: Values, recognize
 def _sections(
     settings: ReportSection, results: Results, metrics: Values, recognizers: Sequence[str]
 ) -> list[Section]:
-    sections = [data_section(results), generator_section(results, metrics), heads_section(results)]
+    sections = [data_section(results), generator_section(results, metrics)]
+    sections.append(left_out_section(results.left_out) if results.left_out else heads_section(results))
     for name in recognizers:
         sections.append(Section(f"{name}-about", f"The recognizer “{name}”", []))
         sections += recognizer_sections(results, metrics, name, settings.examples)
-    if len(recognizers) > 1:
+    if len(recognizers) > 1 and "significance" not in results.left_out:
         sections += comparison_sections(results, metrics["significance"])
     return sections
 
@@ -99,21 +109,33 @@ def summary_section(
 ) -> Section:
     """What somebody must know who reads no further."""
     blocks: list[Block] = [Text(verdict_sentence(judged))]
+    if results.left_out:
+        blocks.append(Absent(left_out_sentence(results.left_out)))
+    if are_brought(metrics["attributes"]):
+        blocks.append(Text(truth_sentence(metrics["attributes"])))
     for name in recognizers:
-        stages = metrics["recognizers"][name]
         if len(recognizers) > 1:
             blocks.append(Text(f"Recognizer “{name}”:"))
-        points = [rate_sentences(stages["recognizer"])[0], attack_sentence(stages["decoder"])]
+        blocks.append(Points(_in_short(results, metrics["recognizers"][name], name)))
+    if len(recognizers) > 1 and "significance" not in results.left_out:
+        blocks += _compared_in_short(results, metrics)
+    return Section("summary", "In short", blocks)
+
+
+def _in_short(results: Results, stages: Values, name: str) -> list[str]:
+    """One recognizer in a few sentences; nothing of stages that were left out."""
+    points = [rate_sentences(stages["recognizer"])[0], attack_sentence(stages["decoder"])]
+    if "recovery" not in results.left_out:
         points.append(recovery_sentence(stages["recovery"]) or f"What an embedding holds: {say.MISSING}.")
+    if "significance" not in results.left_out:
         frame = results.table(f"{name}/significance/significance.parquet")
         if frame is not None and set(frame.columns) >= NEEDED:
             points += [measure_sentence(measure, rows) for measure, rows in measures_of(frame)]
         else:
             points.append(f"What each attribute weighs: {say.MISSING}.")
-        blocks.append(Points([*points, *flip_sentences(stages["counterfactuals"])]))
-    if len(recognizers) > 1:
-        blocks += _compared_in_short(results, metrics)
-    return Section("summary", "In short", blocks)
+    if "counterfactuals" not in results.left_out:
+        points += flip_sentences(stages["counterfactuals"])
+    return points
 
 
 def _compared_in_short(results: Results, metrics: Values) -> list[Block]:

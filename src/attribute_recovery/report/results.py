@@ -72,11 +72,13 @@ class Results:
         root: the experiment's folder.
         faults: why a file that was asked for gave nothing, by path; filled as files are read.
         privacy: what of people may be shown of them.
+        left_out: stages that the run does not have; their files are not missed.
     """
 
     root: Path
     faults: dict[str, str] = field(default_factory=dict)
     privacy: Privacy = field(default_factory=Privacy)
+    left_out: tuple[str, ...] = ()
 
     def json(self, path: str) -> Values:
         """A JSON object, NaN and infinities as None; empty where it is missing or unreadable."""
@@ -126,10 +128,16 @@ class Results:
         return [f"{folder}/{name}" for name in found]
 
     def _there(self, path: str) -> bool:
+        if self._is_left_out(path):
+            return False
         if (self.root / path).is_file():
             return True
         self.faults[path] = ABSENT
         return False
+
+    def _is_left_out(self, path: str) -> bool:
+        """Of STAGE/file, or RECOGNIZER/STAGE/file; what an earlier run has left there is not of this one."""
+        return not set(path.split("/")[:-1][:2]).isdisjoint(self.left_out)
 
     def _bytes(self, path: str) -> bytes | None:
         if not self._there(path):
@@ -141,15 +149,15 @@ class Results:
             return None
 
 
-def shown_results(settings: ReportSection, root: Path) -> Results:
+def shown_results(settings: ReportSection, root: Path, left_out: Sequence[str] = ()) -> Results:
     """An experiment's files, as far as the settings let people be seen.
 
-    Where its data report is missing, faces count as brought.
+    Where its data report is missing, faces count as brought. `left_out` are the stages that it does not have.
 
     Raises:
         ValueError: people are to be pseudonymous, and the experiment's key is damaged or open to others.
     """
-    results = Results(root)
+    results = Results(root, left_out=tuple(left_out))
     source = results.json("dataset/report.json").get("source")
     wanted = settings.resolved(source if isinstance(source, str) else None)
     assert wanted.faces != "auto"

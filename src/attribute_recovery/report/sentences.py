@@ -144,9 +144,9 @@ def held_out(folds: int | None) -> str:
     return (
         f"All figures are measured on people that nothing was trained on: {folds} folds, each person held "
         "out in one. They are means over the folds, weighted by people, with intervals from those of the "
-        "folds; p-values of the folds are combined by Cauchy's rule. τ was fixed on all people, to whom nothing "
-        "had been fitted before, so rates at τ stand on the people that fixed it. Pairs are drawn by seed, and "
-        "none is dropped."
+        "folds; p-values of the folds are combined by Cauchy's rule. τ was fixed on all people, to whom "
+        "nothing had been fitted before, so rates at τ stand on the people that fixed it. Pairs are drawn by "
+        "seed, and none is dropped."
     )
 
 

@@ -56,13 +56,15 @@ def attributes_table(declared: Iterable[Mapping[str, Any]], heads: Values) -> Ta
         r2, accuracy = real(heads, f"r2.{name}"), real(heads, f"balanced_accuracy.{name}")
         kind = "r2" if r2 is not None else "balanced_accuracy"
         value = r2 if r2 is not None else accuracy
+        scale = "no labels" if real(heads, f"labelled.{name}") == 0 else _scale_words(value, r2)
+        read = Cell("—" if scale == "no labels" else cell(value, interval_of(heads, f"{kind}.{name}")), scale)
         rows.append(
             [
                 name_cell(name, known_words(heads, name)),
                 Cell(str(attribute.get("family", ""))),
                 Cell(f"{attribute.get('kind', '')}, {attribute.get('level', '')}"),
                 Cell(_range_words(attribute)),
-                Cell(cell(value, interval_of(heads, f"{kind}.{name}")), _scale_words(value, r2)),
+                read,
             ]
         )
     header = ["attribute", "family", "kind, level", "values", "read from real images"]

@@ -4,6 +4,7 @@ import pandas as pd
 
 from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Points, Text
+from attribute_recovery.report.brought_heads import distributions
 from attribute_recovery.report.domain import absent, face_picture, picture
 from attribute_recovery.report.figures import decoded_name
 from attribute_recovery.report.labels import left_out_blocks
@@ -190,9 +191,8 @@ def _pictures(results: Results, name: str) -> list[Block]:
 
 def _scales_and_units(results: Results) -> tuple[dict[str, float], dict[str, str]]:
     """Standard deviations on the split test and units, of continuous attributes, by name."""
-    described = lookup(results.json("dataset/report.json"), "attributes")
     scales, units = {}, {}
-    for name, entry in (described if isinstance(described, dict) else {}).items():
+    for name, entry in distributions(results).items():
         sd = real(entry, "splits.test.sd")
         if sd:
             scales[str(name)] = sd

@@ -1,6 +1,6 @@
 """Images changed a little in training, leaving the person the same: exposure, place, sharpness, occlusion."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,30 @@ class Augmentation:
     degraded: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
+
+
+def for_few_images(strength: float, besides: Augmentation | None = None) -> Augmentation:
+    """Changes that make much of few images: mirrored, moved, turned and lit anew.
+
+    Not for labels that a mirror would change.
+
+    Args:
+        strength: 0 for none of them to 1.
+        besides: changes that are made in any case.
+
+    >>> for_few_images(0.5).warp
+    0.1
+    """
+    base = Augmentation() if besides is None else besides
+    if strength == 0:
+        return base
+    return replace(
+        base,
+        mirror=0.5,
+        contrast=max(base.contrast, 0.5 * strength),
+        brightness=max(base.brightness, 0.3 * strength),
+        warp=0.2 * strength,
+    )
 
 
 def augmented(images: Images, settings: Augmentation, rng: np.random.Generator) -> Floats:

@@ -1,0 +1,25 @@
+"""The section of a generator that is read from a file."""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from attribute_recovery.config import ConfigError, parse_config, read_overlaid
+from attribute_recovery.config_generator import FileGenerator
+
+DEFAULT = Path(__file__).parents[1] / "config/default.yaml"
+
+
+def test_a_generator_from_a_file_has_no_sizes_of_its_own() -> None:
+    values = copy.deepcopy(read_overlaid(DEFAULT))
+    values["generator"] = {"source": "file", "weights": "a/g.safetensors", "card": None}
+    found = parse_config(values, Path("my.yaml")).generator
+    assert isinstance(found, FileGenerator)
+    assert found.card_path == Path("a/card.json")
+    assert found.model_copy(update={"card": Path("b.json")}).card_path == Path("b.json")
+    values["generator"]["network"] = {}
+    with pytest.raises(
+        ConfigError, match=r"key generator\.network: is not known; allowed are card, source, w"
+    ):
+        parse_config(values, Path("my.yaml"))
