@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attribute_recovery.report.keys_counterfactuals import COUNTERFACTUALS
+from attribute_recovery.report.keys_domain import BROUGHT_HEADS, DATASET, PROTOCOL
+from attribute_recovery.report.keys_significance import SIGNIFICANCE_KEYS
 
 STAGES = {
     "general": "About the file itself.",
@@ -56,7 +58,7 @@ def metric_keys() -> tuple[MetricKey, ...]:
     """All keys, in the order of the docs page."""
     return (
         MetricKey("schema_version", "number", "of this file's layout; rises when keys change their meaning"),
-        *_dataset(),
+        *_below("dataset", DATASET),
         *_generator(),
         *_attributes(),
         *_below("recognizers.<recognizer>.recognizer", _RECOGNIZER),
@@ -98,35 +100,6 @@ def _left_out(**meanings: str) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def _dataset() -> Iterator[MetricKey]:
-    yield from _below(
-        "dataset",
-        (
-            ("source", "name", "where the images come from"),
-            ("image_size", "pixels", "side of the crops"),
-            ("supersample", "number", "rays a pixel and axis"),
-            (
-                "renderer",
-                "name",
-                "which renderer made the images, `compiled` or `plain`; equal to within rounding",
-            ),
-            ("images", "images", "all images"),
-            ("identities", "people", "all people"),
-            ("folds", "number", "folds of the cross-fitting; only where there is one"),
-            ("splits.<split>.identities", "people", "people in a split"),
-            ("splits.<split>.images", "images", "images in a split"),
-            ("duplicates.images", "images", "images with the same pixels as an earlier one"),
-            ("duplicates.across_splits", "number", "sets of equal images that lie in several splits"),
-            (
-                "duplicates.examples",
-                "list",
-                "the first image_ids of equal images; left out where people are pseudonymous",
-            ),
-            ("warnings", "list", "what to know before trusting the figures"),
-        ),
-    )
-
-
 def _generator() -> Iterator[MetricKey]:
     yield from _below(
         "generator",
@@ -165,15 +138,7 @@ def _attributes() -> Iterator[MetricKey]:
             ),
             *_KNOWN,
             *_STANDS_ON,
-            ("source", "word", "of heads that were brought: onnx or python; else not there, as all below"),
-            ("name", "text", "of the heads, from their card"),
-            ("licence", "text", "likewise"),
-            ("weights_sha256", "digest", "of the file, or of the function's module"),
-            ("runs_user_code", "true or false", "whether code that came with the heads ran"),
-            ("batch_difference", "relative", "largest difference of outputs between alone and in a batch"),
-            ("notes", "list of sentences", "what was noticed when the heads were taken in"),
-            ("labelled.<attribute>", "images", "images that have a label of it"),
-            ("read.<attribute>", "images", "images in which what the heads read stands for its truth"),
+            *BROUGHT_HEADS,
         ),
     )
 
@@ -234,6 +199,7 @@ _RECOGNIZER = (
     ("euclidean.decided_otherwise_genuine", "share", "genuine pairs that cosine decides otherwise"),
     ("euclidean.decided_otherwise_impostor", "share", "impostor pairs that cosine decides otherwise"),
     ("euclidean.norm.<quantile>", "length", "of embeddings before normalisation: lowest, median, highest"),
+    *PROTOCOL,
     *_STANDS_ON,
 )
 
@@ -251,7 +217,7 @@ _DECODER = (
     ("reconstruction_tar_ratio", "ratio", "as `type_2_tar_ratio`, for G(E(x)) in place of the sample"),
     ("reconstruction_cosine", "cosine", "as `sample_cosine`, for G(E(x)) in place of the sample"),
     ("threshold", "cosine", "τ"),
-    ("samples", "number", "samples drawn for each z"),
+    ("samples", "number", "samples drawn for each z; 1 where T is of one point, whose spread is null"),
     ("coverage_90.<attribute>", "share", "true values inside the samples' central 90 % interval"),
     (
         "crps_skill.<attribute>",
@@ -263,39 +229,7 @@ _DECODER = (
     *_STANDS_ON,
 )
 
-_SIGNIFICANCE = (
-    ("retained_information.<attribute>", "nats", "how much of the attribute z holds, a lower bound"),
-    ("retained_information_p.<attribute>", "p", "against permuted labels"),
-    ("retained_information_q.<attribute>", "q", "controlled for false discoveries within the measure"),
-    ("identity_share.<attribute>", "share", "between / (between + within), from nats"),
-    ("identity_share_p.<attribute>", "p", "against permuted labels"),
-    ("identity_share_q.<attribute>", "q", "controlled for false discoveries within the measure"),
-    ("decision_effect.<attribute>", "1 − cosine", "how far the embedding moves when this attribute changes"),
-    ("decision_effect_p.<attribute>", "p", "against placebo edits of the same size"),
-    ("decision_effect_q.<attribute>", "q", "controlled for false discoveries within the measure"),
-    ("significant.<measure>", "list of names", "attributes with q < 0.05"),
-    (
-        "flips.<attribute>.<direction>",
-        "share",
-        "decisions that flip, net of those that reconstruction alone flips: `genuine_lost`, "
-        "`genuine_gained`, `impostor_gained` (the attribute made equal in both), `impostor_lost`",
-    ),
-    ("achieved_dose.<attribute>", "ratio", "change that the heads read over the change asked for"),
-    ("cross_talk.<attribute>", "sd", "how far the other attributes moved, mean, in population deviations"),
-    ("reconstruction_distance", "1 − cosine", "mean between f(x) and f(G(E(x)))"),
-    ("threshold", "cosine", "τ"),
-    ("edited_images", "images", "images whose attributes were changed"),
-    ("edited_identities", "people", "people whose attributes were changed"),
-    ("placebos", "number", "placebo edits behind each p-value of the decision effect"),
-    ("placebo_images", "images", "images that placebo edits were made on"),
-    (
-        "not_testable.<measure>.<attribute>",
-        "reason",
-        "why a measure cannot be had of an attribute; only where there is one",
-    ),
-    *_KNOWN,
-    *_STANDS_ON,
-)
+_SIGNIFICANCE = (*SIGNIFICANCE_KEYS, *_KNOWN, *_STANDS_ON)
 
 
 def _comparison(prefix: str) -> Iterator[MetricKey]:
