@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from attribute_recovery.report.keys_counterfactuals import COUNTERFACTUALS
 from attribute_recovery.report.keys_domain import BROUGHT_HEADS, DATASET, PROTOCOL
 from attribute_recovery.report.keys_significance import SIGNIFICANCE_KEYS
 from attribute_recovery.report.labels import label_keys
@@ -25,7 +26,8 @@ STAGES = {
         "significance/metrics.json: people are resampled for both at once."
     ),
     "counterfactuals": (
-        "How often counterfactuals flip decisions, from RECOGNIZER/counterfactuals/metrics.json."
+        "How often counterfactuals flip decisions, and which attributes carry the errors, from "
+        "RECOGNIZER/counterfactuals/metrics.json. `<kind>` of an error is `false_match` or `false_non_match`."
     ),
 }
 
@@ -65,7 +67,7 @@ def metric_keys() -> tuple[MetricKey, ...]:
         *_recovery("recognizers.<recognizer>.recovery"),
         *_below("recognizers.<recognizer>.significance", _SIGNIFICANCE),
         *_comparison("significance"),
-        *_below("recognizers.<recognizer>.counterfactuals", _COUNTERFACTUALS),
+        *_below("recognizers.<recognizer>.counterfactuals", (*COUNTERFACTUALS, *_STANDS_ON)),
     )
 
 
@@ -210,43 +212,6 @@ _DECODER = (
 )
 
 _SIGNIFICANCE = (*SIGNIFICANCE_KEYS, *label_keys(), *_STANDS_ON)
-
-_COUNTERFACTUALS = (
-    (
-        "representation_flip_rate.<direction>",
-        "share",
-        "attempted pairs whose decision flips after moving z, decoding, and embedding again, where the "
-        "unmoved decode keeps it; `to_match` or `to_non_match`",
-    ),
-    (
-        "representation_flip_rate_geodesic.<direction>",
-        "share",
-        "the same for z moved straight along the geodesic, before any pair was steered",
-    ),
-    (
-        "representation_flip_samples.<direction>",
-        "share",
-        "decoded samples of the moved z that have the other decision, over all pairs and samples; only the "
-        "first sample of each pair was looked at when it was moved",
-    ),
-    ("representation_pairs.<direction>", "pairs", "pairs attempted"),
-    (
-        "attribute_flip_rate",
-        "share",
-        "attempted pairs whose decision flips by changing attributes, where the unedited reconstruction "
-        "keeps it",
-    ),
-    (
-        "attribute_flip_rate_by_kind.<kind>",
-        "share",
-        "the same for genuine accepted and impostor rejected pairs",
-    ),
-    ("attribute_pairs", "pairs", "pairs attempted, half genuine and half impostor"),
-    ("attributes_changed", "number", "attributes changed on average where it succeeded"),
-    ("reconstruction_kept", "share", "pairs whose unedited reconstruction keeps the decision"),
-    ("travel", "ratio", "travel on the sphere over that of the closed form"),
-    *_STANDS_ON,
-)
 
 
 def _comparison(prefix: str) -> Iterator[MetricKey]:
