@@ -173,10 +173,3 @@ def test_only_gradients_that_are_not_the_network_s_own_are_spoken_of() -> None:
     assert say.gradients("own") == say.gradients("") == ""
     assert "black box" in say.gradients("none")
     assert "ONNX" in say.gradients("converted")
-
-
-def test_whom_figures_were_measured_on_with_and_without_folds() -> None:
-    assert "τ was fixed on calibration" in say.held_out(None)
-    folded = say.held_out(5)
-    assert "5 folds, each person held out in one" in folded
-    assert "τ was fixed on all people" in folded

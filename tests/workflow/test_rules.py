@@ -125,7 +125,7 @@ def test_one_rule_file_and_one_script_folder_a_stage():
 def test_every_rule_file_says_what_it_reads_and_writes():
     for stage in STAGES:
         text = (ROOT / "rules" / f"{stage}.smk").read_text()
-        docstring = ast.get_docstring(ast.parse(text.partition("\n\nrule ")[0])) or ""
+        docstring = text.partition('"""')[2].partition('"""')[0]
         assert "OUTPUTS:" in docstring, stage
         assert "INPUTS:" in docstring, stage
 
@@ -195,7 +195,9 @@ def test_all_asks_for_every_manifest(rules):
 
 
 def test_scripts_are_short_and_do_one_thing(rules):
-    scripts = {script_of(rule) for rule in rules.values()}
+    # Those of folds belong to rules that there are with folds only.
+    named = re.findall(r'"\.\./(scripts/[\w/]+\.py)"', (ROOT / "rules/folds.smk").read_text())
+    scripts = {script_of(rule) for rule in rules.values()} | {ROOT / path for path in named}
     assert scripts == set((ROOT / "scripts").rglob("*.py"))
     for script in scripts:
         text = script.read_text()

@@ -21,12 +21,12 @@ from attribute_recovery.report.explanation import (
     recognizer_sections,
     recovery_sentence,
 )
-from attribute_recovery.report.goals import SOURCE, Judged, judge
+from attribute_recovery.report.goals import Judged, judge
 from attribute_recovery.report.left_out import left_out_section, left_out_sentence
 from attribute_recovery.report.measures import NEEDED, measure_sentence, measures_of
 from attribute_recovery.report.metrics import collect_metrics, undocumented
-from attribute_recovery.report.results import Results, Values, shown_results, whole
-from attribute_recovery.report.tables import figures_table
+from attribute_recovery.report.results import Results, Values, shown_results
+from attribute_recovery.report.trust import trust_section
 from attribute_recovery.report.weight import flip_sentences
 from attribute_recovery.tracking.digest import atomic_output, write_json
 from attribute_recovery.tracking.private import private_files
@@ -160,27 +160,3 @@ def verdict_sentence(judged: Sequence[Judged]) -> str:
         f". Not reached: {'; '.join(dict.fromkeys(each.goal.figure for each in missed))}" if missed else ""
     )
     return f"Of {len(judged)} figures with a goal, {counts['reached']} reached theirs{rest}{named}."
-
-
-def trust_section(
-    results: Results, metrics: Values, judged: Sequence[Judged], recognizers: Sequence[str]
-) -> Section:
-    """Each figure with split, counts, interval and verdict, and what bounds all of them."""
-    points = [
-        say.CONDITIONAL,
-        "Intervals are 95 %, from resampling identities with all their images (both sides of a pair in one "
-        "draw): Student's t around the estimate, with the standard deviation of the resamples.",
-        say.held_out(whole(metrics, "dataset.folds")),
-    ]
-    for name in recognizers:
-        floor = rate_sentences(metrics["recognizers"][name]["recognizer"])[3]
-        points.append(floor if len(recognizers) == 1 else f"{name}: {floor}")
-    blocks: list[Block] = [
-        Points(points),
-        figures_table(judged, several=len(recognizers) > 1),
-        Text(f"Goals: {SOURCE}. They were set before this run, for the default configuration."),
-    ]
-    if results.faults:
-        blocks.append(Text("Files that gave nothing to this page:"))
-        blocks.append(Points([f"{path} {why}" for path, why in sorted(results.faults.items())]))
-    return Section("trust", "How far to trust each figure", blocks)

@@ -130,26 +130,6 @@ def counted(n: int | None, singular: str, plural: str) -> str:
     return f"{n:,} {singular if n == 1 else plural}"
 
 
-def held_out(folds: int | None) -> str:
-    """Whom all figures were measured on.
-
-    Args:
-        folds: of the cross-fitting; None where there is none.
-    """
-    if not folds:
-        return (
-            "All figures are measured on the split test, on people that nothing was trained on; τ was fixed "
-            "on calibration. Pairs are drawn by seed, and none is dropped."
-        )
-    return (
-        f"All figures are measured on people that nothing was trained on: {folds} folds, each person held "
-        "out in one. They are means over the folds, weighted by people, with intervals from those of the "
-        "folds; p-values of the folds are combined by Cauchy's rule. τ was fixed on all people, to whom "
-        "nothing had been fitted before, so rates at τ stand on the people that fixed it. Pairs are drawn by "
-        "seed, and none is dropped."
-    )
-
-
 def basis(
     split: str | None, *, people: int | None = None, images: int | None = None, pairs: int | None = None
 ) -> str:
