@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval
+from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval, student_narrowing
 
 
 def test_symmetric_intervals_give_that_of_the_weighted_mean() -> None:
@@ -74,3 +74,19 @@ def test_one_fold_that_finds_nothing_does_not_outweigh_four_that_do() -> None:
 def test_what_is_wrong_is_said(call, sentence) -> None:
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_students_intervals_of_folds_make_one_that_covers() -> None:
+    """Five folds of eight normal values each, every fold with the interval of its own seven degrees."""
+    from scipy.stats import t
+
+    rng = np.random.default_rng(5)
+    people = np.full(5, 8)
+    covered = []
+    for _ in range(4000):
+        values = rng.standard_normal((5, 8))
+        mean = values.mean(axis=1)
+        reach = t.isf(0.025, 7) * values.std(axis=1, ddof=1) / 8**0.5
+        found = pooled_interval(mean, mean - reach, mean + reach, people, student_narrowing(people))
+        covered.append(found[1] <= 0 <= found[2])
+    assert 0.94 <= np.mean(covered) <= 0.96

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attribute_recovery.statistics.pooled import pooled_interval
+from attribute_recovery.statistics.pooled import pooled_interval, student_narrowing
 
 # Endings and beginnings of the names of counts, which add up.
 COUNTED = ("_pairs", "_images", "_identities")
@@ -41,7 +41,7 @@ def pooled_figures(folds: Sequence[Figures], weights: Sequence[float]) -> dict[s
 
     Args:
         folds: nested figures of each fold, as its stage wrote them.
-        weights: of each fold, (k,).
+        weights: people of each fold, (k,).
 
     Returns:
         The same names, with None for what no fold has.
@@ -139,7 +139,7 @@ def _pooled_ends(estimates: list[Any], ends: list[Any], weights: list[float]) ->
     if not whole:
         return [None, None]
     found, low, high, shares = (list(column) for column in zip(*whole, strict=True))
-    return list(pooled_interval(found, low, high, shares)[1:])
+    return list(pooled_interval(found, low, high, shares, student_narrowing(shares))[1:])
 
 
 def _mean(values: Sequence[float], weights: Sequence[float]) -> float:

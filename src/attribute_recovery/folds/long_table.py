@@ -9,7 +9,7 @@ import pandas as pd
 
 from attribute_recovery.report.labels import reason_of
 from attribute_recovery.statistics.discovery import benjamini_hochberg
-from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval
+from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval, student_narrowing
 
 FIGURES = ("estimate", "low", "high", "p", "q")
 KEYS = ("recognizer", "attribute", "measure", "direction")
@@ -33,7 +33,7 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
 
     Args:
         folds: long tables of the same columns.
-        weights: of each fold.
+        weights: people of each fold.
 
     Returns:
         The table, rows in the order in which the folds first have them.
@@ -88,7 +88,9 @@ def _figures(rows: pd.DataFrame, weights: npt.NDArray[np.float64]) -> dict[str, 
     bounded = known & rows[["low", "high"]].notna().all(axis=1).to_numpy()
     if bounded.any():
         estimates, lows, highs = rows.loc[bounded, ["estimate", "low", "high"]].to_numpy(np.float64).T
-        mean, low, high = pooled_interval(estimates, lows, highs, weights[bounded])
+        mean, low, high = pooled_interval(
+            estimates, lows, highs, weights[bounded], student_narrowing(weights[bounded])
+        )
         # Of the folds with an interval only; moved to the mean over all that have an estimate.
         found["low"], found["high"] = low + found["estimate"] - mean, high + found["estimate"] - mean
     tested = rows["p"].notna().to_numpy()

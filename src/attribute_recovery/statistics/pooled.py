@@ -4,12 +4,17 @@ import numpy as np
 import numpy.typing as npt
 
 from attribute_recovery.statistics.inputs import FloatArray, finite_vector, require_length
+from attribute_recovery.statistics.interval import student_reach
 
 LARGEST_P = 0.99
 
 
 def pooled_interval(
-    estimates: npt.ArrayLike, lows: npt.ArrayLike, highs: npt.ArrayLike, weights: npt.ArrayLike
+    estimates: npt.ArrayLike,
+    lows: npt.ArrayLike,
+    highs: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    narrowed: npt.ArrayLike | None = None,
 ) -> tuple[float, float, float]:
     """The weighted mean of independent estimates with the interval that their own intervals give it.
 
@@ -24,6 +29,7 @@ def pooled_interval(
         estimates: of k folds, (k,), k at least 1.
         lows, highs: their intervals, (k,) each.
         weights: (k,), above 0; only their ratios matter.
+        narrowed: factors, (k,), of the distances to the ends, see `student_narrowing`; 1 if left out.
 
     Returns:
         Mean, low and high.
@@ -38,9 +44,31 @@ def pooled_interval(
     low, high = finite_vector("lows", lows), finite_vector("highs", highs)
     require_length("lows", low, len(e))
     require_length("highs", high, len(e))
+    factors = np.ones(len(e)) if narrowed is None else finite_vector("narrowed", narrowed)
+    require_length("narrowed", factors, len(e))
     mean = float(share @ e)
-    below, above = (float(np.sqrt(np.sum((share * (e - end)) ** 2))) for end in (low, high))
+    below, above = (float(np.sqrt(np.sum((share * factors * (e - end)) ** 2))) for end in (low, high))
     return mean, mean - below, mean + above
+
+
+def student_narrowing(people: npt.ArrayLike, level: float = 0.95) -> FloatArray:
+    """By how much Student's interval of each fold is too wide for the pooled one.
+
+    A fold's interval is that of its few people; pooled, the errors stand on the degrees of freedom of all folds.
+
+    Args:
+        people: identities of each fold, (k,), 2 at least.
+        level: nominal coverage.
+
+    Returns:
+        t with Σ (mᵢ − 1) degrees of freedom over t with mᵢ − 1, (k,), 1 for a single fold.
+
+    >>> student_narrowing([8, 8, 8, 8, 8]).round(3).tolist()
+    [0.858, 0.858, 0.858, 0.858, 0.858]
+    """
+    counts = finite_vector("people", people)
+    together = student_reach(float(np.sum(counts - 1)) + 1, level)
+    return np.asarray([together / student_reach(float(count), level) for count in counts])
 
 
 def combined_p_value(p_values: npt.ArrayLike, weights: npt.ArrayLike) -> float:
