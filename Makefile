@@ -1,5 +1,6 @@
 # make run    brings the results up to date      CONFIG=config/mine.yaml, CORES=4, PROFILE=slurm
 # make test   everything that CI checks          TESTS=tests/statistics for a part
+# make validation  whether the figures are true: hours, goes on where it was stopped   ROWS=intervals-cover for a part
 # make ui     MLflow's page on loopback          PORT=5000
 # make lock   resolves envs/requirements.in anew (needs uv)
 # make clean  removes what was installed and built; results stay
@@ -15,12 +16,14 @@ PROFILE ?= local
 CORES ?=
 PORT ?= 5000
 TESTS ?= tests
+ROWS ?=
 # Found among these if not given; only the version that the lock is tested with will do.
 PYTHON ?=
 CANDIDATES := python3.11 python3 python
 
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 COMMAND := $(BIN)/python -m attribute_recovery.cli
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
@@ -28,7 +31,7 @@ IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help run test ui lock clean install
+.PHONY: help run test validation ui lock clean install
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -45,6 +48,15 @@ test: install
 	$(BIN)/python -m mypy
 	$(BIN)/python -m snakefmt --check Snakefile rules
 	$(BIN)/python -m pytest -q --durations=15 --doctest-modules --pyargs attribute_recovery $(TESTS)
+
+validation: install $(PEERS)/requirements.txt
+	$(BIN)/python -m benchmarks.validation $(ROWS:%=--only %) $(if $(CORES),--processes "$(CORES)")
+
+# Published tools that the validation compares with; they want another numpy than the package.
+$(PEERS)/requirements.txt: envs/benchmarks.txt | install
+	@rm -rf $(PEERS); $(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet --quiet install --require-hashes -r envs/benchmarks.txt
+	@cp envs/benchmarks.txt $@
 
 # The package is installed, never linked: what runs is what was installed, and again only when src/ has other content.
 install: $(VENV)/requirements.txt
@@ -73,6 +85,7 @@ $(VENV)/requirements.txt: envs/requirements.txt
 
 lock:
 	uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --upgrade envs/requirements.in -o envs/requirements.txt
+	uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --upgrade envs/benchmarks.in -o envs/benchmarks.txt
 
 clean:
-	rm -rf $(VENV) build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -8,6 +8,7 @@ no times. Manifests are what says whether a later job runs again: the data files
 Snakemake knows large files by their times only and sees nothing inside a bcolz folder.
 """
 
+import functools
 import re
 import shlex
 import sys
@@ -48,12 +49,33 @@ def recognizer_section(wildcards: Wildcards) -> dict[str, object]:
 
 
 def dataset_source() -> list[str]:
-    """The tables, pairs and the detector that brought faces are read from; photographs are not watched."""
+    """The tables, pairs and the detector that brought faces are read from; see `photographs` for the rest."""
     if configuration.dataset.source == "world":
         return []
     from attribute_recovery.dataset.sources.choose import source_files
 
     return [str(path) for path in source_files(configuration.dataset)]
+
+
+@functools.cache
+def photographs() -> str:
+    """A digest of the names, sizes and times of brought photographs; empty for the default world.
+
+    Worked out where a job of the rule is looked at, so not in the jobs of other rules on a cluster.
+    """
+    if configuration.dataset.source == "world":
+        return ""
+    from attribute_recovery.dataset.sources.watched import photographs_digest
+
+    try:
+        return photographs_digest(configuration.dataset)
+    except ValueError as error:
+        raise WorkflowError(f"{configuration_file}: {error}")
+
+
+def photographs_of(wildcards: Wildcards) -> str:
+    """`photographs`, as the rule's params ask for it."""
+    return photographs()
 
 
 def recognizer_source(wildcards: Wildcards) -> list[str]:

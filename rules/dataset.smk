@@ -37,6 +37,7 @@ rule dataset:
         settings=section("dataset"),
         compute=section("compute"),
         seed=configuration.seed,
+        photographs=photographs_of,
         code=code_of("dataset.prepare:prepare_dataset"),
     message:
         "Preparing the images of {wildcards.experiment}"

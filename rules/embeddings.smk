@@ -5,6 +5,8 @@ INPUTS:
     table    results/EXPERIMENT/dataset/images.parquet
     weights  results/EXPERIMENT/RECOGNIZER/recognizer/weights.safetensors
     card     results/EXPERIMENT/RECOGNIZER/recognizer/card.json
+    report   results/EXPERIMENT/dataset/report.json
+    pairs    results/EXPERIMENT/dataset/pairs.parquet
     source   the threshold of another experiment, where the configuration takes that
 
 OUTPUTS:
@@ -50,7 +52,7 @@ rule embeddings:
 
 
 rule rates:
-    """Fixes the threshold and measures error rates on the split test."""
+    """Fixes the threshold and measures error rates on the split test, and on standard pairs where there are some."""
     input:
         manifests=[
             "results/{experiment}/dataset/manifest-dataset.json",
@@ -59,6 +61,8 @@ rule rates:
         ],
         source=threshold_source,
         table=ancient("results/{experiment}/dataset/images.parquet"),
+        report=ancient("results/{experiment}/dataset/report.json"),
+        pairs=ancient("results/{experiment}/dataset/pairs.parquet"),
         shards=ancient("results/{experiment}/{recognizer}/embeddings/shards"),
         card=ancient("results/{experiment}/{recognizer}/recognizer/card.json"),
     output:

@@ -23,6 +23,11 @@ OUTPUTS:
     metrics             results/EXPERIMENT/RECOGNIZER/significance/metrics.json
     figure              results/EXPERIMENT/RECOGNIZER/significance/significance.png
     edits               results/EXPERIMENT/RECOGNIZER/significance/edits.png
+    group_rates         results/EXPERIMENT/RECOGNIZER/significance/groups.parquet
+    group_curves        results/EXPERIMENT/RECOGNIZER/significance/group_curves.parquet
+    group_figure        results/EXPERIMENT/RECOGNIZER/significance/groups.png
+    doses               results/EXPERIMENT/RECOGNIZER/significance/dose_response.parquet
+    dose_figure         results/EXPERIMENT/RECOGNIZER/significance/dose_response.png
 
 and, where there are several recognizers, their differences:
     comparison          results/EXPERIMENT/significance/comparison.parquet
@@ -66,6 +71,11 @@ rule significance:
         metrics="results/{experiment}{fold}/{recognizer}/significance/metrics.json",
         figure="results/{experiment}{fold}/{recognizer}/significance/significance.png",
         edits="results/{experiment}{fold}/{recognizer}/significance/edits.png",
+        group_rates="results/{experiment}{fold}/{recognizer}/significance/groups.parquet",
+        group_curves="results/{experiment}{fold}/{recognizer}/significance/group_curves.parquet",
+        group_figure="results/{experiment}{fold}/{recognizer}/significance/groups.png",
+        doses="results/{experiment}{fold}/{recognizer}/significance/dose_response.parquet",
+        dose_figure="results/{experiment}{fold}/{recognizer}/significance/dose_response.png",
         manifest="results/{experiment}{fold}/{recognizer}/significance/manifest-significance.json",
     log:
         "results/{experiment}/logs{fold}/{recognizer}/significance.log",

@@ -48,8 +48,8 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return commands
 
 
-def result_with_manifest(name: str) -> tuple[Path, Path]:
-    data = Path("results/default") / name
+def result_with_manifest(name: str, experiment: str = "default") -> tuple[Path, Path]:
+    data = Path("results") / experiment / name
     data.parent.mkdir(parents=True, exist_ok=True)
     data.write_text(name)
     manifest = data.with_name(f"manifest-{data.stem}.json")
@@ -200,6 +200,34 @@ def test_a_damaged_result_is_made_again_before_anything_else(called):
     first, second = called
     assert first[-2:] == ["--", str(manifest)]
     assert "--" not in second
+
+
+def faces_config(name: str = "faces.yaml") -> str:
+    """A configuration of brought faces, which are there."""
+    for person in ("ann", "bo"):
+        Path("faces", person).mkdir(parents=True, exist_ok=True)
+    given = "{by: given, crop: centre, template: unknown}"
+    Path(name).write_text(f"extends: config/faces-folders.yaml\ndataset: {{path: faces, align: {given}}}\n")
+    return name
+
+
+def test_photographs_are_looked_at_first_where_results_stand_on_them(called):
+    config = faces_config()
+    RUNNER.invoke(cli.app, ["run", "--config", config])
+    assert [command[-3:] for command in called if "--" in command] == []
+    called.clear()
+    _, manifest = result_with_manifest("dataset/dataset.parquet", experiment="faces_folders")
+    RUNNER.invoke(cli.app, ["run", "--config", config])
+    first, second = called
+    assert first[-2:] == ["--", str(manifest)] and "--" not in second
+
+
+def test_photographs_that_cannot_be_used_end_the_run(called, monkeypatch):
+    config = faces_config()
+    result_with_manifest("dataset/dataset.parquet", experiment="faces_folders")
+    monkeypatch.setattr(cli, "_call", lambda command, *_: called.append(command) or 1)
+    assert RUNNER.invoke(cli.app, ["run", "--config", config]).exit_code == 1
+    assert len(called) == 1
 
 
 @pytest.mark.parametrize("several", [True, False])

@@ -74,7 +74,8 @@ def test_heads_of_another_source_start_anew_and_of_the_same_do_not(tmp_path: Pat
 
 def test_brought_heads_are_not_cross_fitted(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    splits = "dataset: {splits: {by: folds, folds: 5}}"
+    recognizer = "{source: weights, weights: w.safetensors, threshold: {fmr: 0.1}}"
+    splits = f"dataset: {{splits: {{by: folds, folds: 5}}}}\nrecognizers: {{default: {recognizer}}}"
     path.write_text(f"extends: {CONFIG}/heads-onnx.yaml\n{splits}\n")
     with pytest.raises(
         ConfigError, match=r"key dataset.splits.by: found 'folds', allowed is 'shares' or 'source'"

@@ -150,7 +150,7 @@ def test_the_shipped_generator_is_refused_for_faces() -> None:
     with pytest.raises(
         ConfigError,
         match=r"key generator\.source: found 'shipped', which knows the default world only; allowed is "
-        r"'train' or 'file' where dataset\.source is 'table'",
+        r"'train', 'eigenfaces', 'file' or 'authors' where dataset\.source is 'table'",
     ):
         parse_config(values, Path("my.yaml"))
 

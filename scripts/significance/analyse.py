@@ -1,6 +1,7 @@
 """Rule significance."""
 
-from attribute_recovery.config import Compute, SignificanceSection
+from attribute_recovery.config import Compute
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.tracking.scripts import data_paths, flat_metrics, recorded_script
 
 if __name__ == "__main__":

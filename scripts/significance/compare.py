@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attribute_recovery.config import SignificanceSection
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.tracking.scripts import data_paths, flat_metrics, recorded_script
 
 if __name__ == "__main__":

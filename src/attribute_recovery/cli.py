@@ -55,8 +55,10 @@ def run(
     with _only_run() as lock:
         _clear_up_after_killed_runs(_snakemake(config))
         broken = _remove_broken_manifests(settings)
+        # First alone: what is made again with equal content then leaves all later results as they are.
+        if photographs := _photographs_first(settings):
+            _go_on_if_well(_call([*command, "--", *photographs], lock))
         if broken:
-            # First alone: what is made again with equal content then leaves all later results as they are.
             _go_on_unless_interrupted(_call([*command, "--", *broken], lock))
         raise typer.Exit(_call([*command, *only], lock))
 
@@ -271,6 +273,12 @@ def _remove_broken_manifests(settings: "Config") -> list[str]:
     return [str(path) for path in gone if _can_be_made(path, settings)]
 
 
+def _photographs_first(settings: "Config") -> list[str]:
+    """The data set's manifest, where photographs may have changed under results that stand on them."""
+    path = RESULTS / settings.experiment / "dataset" / "manifest-dataset.json"
+    return [str(path)] if settings.dataset.source != "world" and path.is_file() else []
+
+
 def _can_be_made(path: Path, settings: "Config") -> bool:
     """Of results/EXPERIMENT/STAGE/manifest, or results/EXPERIMENT/RECOGNIZER/STAGE/manifest; where there are
     folds, results/EXPERIMENT/fold_K/... too."""
@@ -285,6 +293,11 @@ def _can_be_made(path: Path, settings: "Config") -> bool:
     if path.stem == "manifest-decoder_folder" and getattr(settings.decoder, "folder", None) is None:
         return False
     return below[0] in settings.recognizers
+
+
+def _go_on_if_well(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
 
 
 def _go_on_unless_interrupted(code: int) -> None:

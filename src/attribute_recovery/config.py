@@ -35,6 +35,7 @@ from attribute_recovery.config_marginals import (
     rising,
 )
 from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.config_world import WorldDataset
 
 # Stages that are about attributes; a run in which nothing reads any goes without them.
@@ -175,19 +176,6 @@ class RecoverySection(Section):
 
     probe_hidden: Positive = Field(description="width of the small network that probes z")
     probe_steps: Positive = Field(description="optimiser steps of the probe")
-
-
-class SignificanceSection(Section):
-    """The three measures."""
-
-    permutations: Annotated[int, Field(ge=19)] = Field(
-        description="for p-values of information and identity share"
-    )
-    placebos: Annotated[int, Field(ge=19)] = Field(
-        description="placebo edits for p-values of the decision effect"
-    )
-    bootstrap: Annotated[int, Field(ge=19)] = Field(description="bootstrap replicates for intervals")
-    images: Positive = Field(description="test images whose attributes are changed for the decision effect")
 
 
 class CounterfactualsSection(Section):

@@ -211,7 +211,7 @@ def trained(experiment: Any, tmp_path: Path) -> Any:
     """A call of the rule, its outputs in a folder of that name."""
     heads, codes = tmp_path / "heads.safetensors", tmp_path / "codes.bcolz"
     train_heads(
-        Heads(source="train", channels=(8, 12), steps=5, batch_size=16, learning_rate=5e-3),
+        Heads(source="train", channels=(8, 12), steps=5, batch_size=16, learning_rate=5e-3, augmentation=0.0),
         1,
         experiment.compute,
         images=experiment.images,

@@ -97,3 +97,10 @@ def test_an_image_too_large_to_be_one_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(ValueError, match=r"cannot be read as .*decompression bomb"):
         decode_image(encoded(Image.fromarray(pictures(0)), "PNG"))
+
+
+def test_what_is_no_image_is_told_in_the_same_words_every_time() -> None:
+    # Pillow's own have an address in memory, and these words are part of the data report.
+    with pytest.raises(ValueError) as found:
+        decode_image(b"GIF89a")
+    assert str(found.value) == "cannot be read as PNG, JPEG, PGM or WebP (it is none of these)"

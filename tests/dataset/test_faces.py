@@ -323,7 +323,8 @@ def test_pairs_follow_the_image_that_stays_and_lost_ones_are_counted(
     assert report["crop"]["template"] == "arcface"
     assert report["pairs"] == {"pairs": 10, "lost": 2, "genuine": 10, "folds": 8}
     assert (
-        "2 of the standard pairs have an image that is left out: not the full protocol" in report["warnings"]
+        "2 of the standard pairs have an image that is not among these: not the full protocol; one_image: "
+        "keep may keep most of them" in report["warnings"]
     )
     assert any("the set names nobody" in warning for warning in report["warnings"])
     assert pairs.loc[2, ["first", "second"]].tolist() == ["lfw/000004", "lfw/000000"]

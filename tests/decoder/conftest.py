@@ -26,7 +26,7 @@ from attribute_recovery.training.weights import save_weights, write_card
 
 CPU = torch.device("cpu")
 SIDE, CODE_SIZE, EMBEDDING_SIZE = 16, 6, 8
-PEOPLE = {"train": 4, "calibration": 3, "test": 5}
+PEOPLE = {"train": 5, "calibration": 3, "test": 5}
 IMAGES_EACH = 4
 SCHEMA = AttributeSchema(
     (

@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from attribute_recovery.config import Compute, EmbeddingsSection
+from attribute_recovery.config_faces import FoldersDataset
+from attribute_recovery.dataset.faces import prepare_faces
 from attribute_recovery.dataset.store import read_table, write_array
 from attribute_recovery.embeddings.extract import extract_embeddings
-from attribute_recovery.embeddings.store import read_embeddings
+from attribute_recovery.embeddings.store import read_embeddings, shard_of
 from attribute_recovery.recognizer.card import RecognizerCard, Template, write_recognizer_card
 from attribute_recovery.recognizer.load import load_recognizer
 from attribute_recovery.recognizer.networks import EmbeddingNetwork
@@ -109,3 +112,45 @@ def test_an_embedding_of_length_0_stops_the_stage_and_writes_nothing(folder: Pat
         _extracted(folder)
     assert not (folder / "shards").exists()
     assert not [path for path in folder.iterdir() if "partial" in path.name]
+
+
+def _brought(folder: Path, faces: Path) -> dict[str, bytes]:
+    """Embeddings of brought faces as bytes of the files of eight shards."""
+    settings = FoldersDataset.model_validate(
+        {
+            "source": "folders",
+            "path": faces,
+            "image_size": 32,
+            "align": {"by": "given", "crop": "stretch", "template": "unknown"},
+            "splits": {"by": "shares", "recognizer": 0.0, "train": 0.5, "calibration": 0.25, "test": 0.25},
+            "on_fault": {"all": "skip"},
+            "labels": [],
+            "attributes": {},
+        }
+    )
+    names = {"images": "images.bcolz", "table": "images.parquet", "attributes": "a.json", "report": "r.json"}
+    prepare_faces(settings, 3, COMPUTE, **{name: folder / file for name, file in names.items()})
+    _extracted(folder, count=8)
+    files = [path for path in sorted((folder / "shards").rglob("*")) if path.is_file()]
+    return {str(path.relative_to(folder / "shards")): path.read_bytes() for path in files}
+
+
+def test_a_new_photograph_of_brought_faces_touches_one_shard(tmp_path: Path) -> None:
+    rng, faces = np.random.default_rng(1), tmp_path / "faces"
+
+    def photograph(name: str) -> None:
+        (faces / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(faces / name)
+
+    for i in range(48):
+        photograph(f"person {i // 4:02d}/{i % 4}.png")
+    torch.manual_seed(0)
+    _store(EmbeddingNetwork(16, (8,), 6), tmp_path)
+    before = _brought(tmp_path, faces)
+    photograph("person 03/new.png")
+    after = _brought(tmp_path, faces)
+    changed = {
+        name.split(".")[0] for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    }
+    number = int(shard_of(["person 03/new.png"], 8)[0])
+    assert changed == {f"shard-{number:04d}"}

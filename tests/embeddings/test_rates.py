@@ -19,7 +19,8 @@ from attribute_recovery.config_recognizers import (
     ValueThreshold,
     WeightsRecognizer,
 )
-from attribute_recovery.dataset.store import write_array, write_table
+from attribute_recovery.dataset.sources.listing import no_pairs
+from attribute_recovery.dataset.store import write_array, write_json, write_table
 from attribute_recovery.embeddings.rates import measure_rates
 from attribute_recovery.embeddings.store import write_embeddings
 from attribute_recovery.embeddings.threshold import DecisionThreshold
@@ -90,6 +91,9 @@ def _measured(
     stage = folder / "mine" / "recognizer"
     stage.mkdir(parents=True, exist_ok=True)
     write_table(table, folder / "images.parquet")
+    if not (folder / "report.json").exists():
+        write_json({}, folder / "report.json")
+        write_table(no_pairs(), folder / "pairs.parquet")
     write_embeddings(folder / "shards", table["image_id"], features, count=3)
     write_recognizer_card(card, stage / "card.json")
     kind = FmrThreshold(fmr=threshold) if isinstance(threshold, float) else threshold
@@ -98,6 +102,8 @@ def _measured(
         5,
         200,
         table=folder / "images.parquet",
+        report=folder / "report.json",
+        pairs=folder / "pairs.parquet",
         shards=folder / "shards",
         card=stage / "card.json",
         rates=stage / "threshold.json",
@@ -200,6 +206,25 @@ def test_what_the_card_says_comes_along(tmp_path: Path, population) -> None:
     )
     found = [values[key] for key in ("score", "gradients", "differentiable", "runs_user_code", "notes")]
     assert found == ["cosine", "none", False, True, ["A service."]]
+
+
+def test_standard_pairs_are_measured_beside_our_figures(tmp_path: Path, population) -> None:
+    table, features = population(0.4, 0)
+    plain = _measured(tmp_path / "plain", table, features, 0.05)
+    assert "protocol" not in plain
+    names = table["image_id"].tolist()
+    pairs = [
+        (fold, names[8 * fold], names[8 * fold + 1 + 3 * other], not other)
+        for fold in range(5)
+        for other in (False, True)
+    ]
+    folder = tmp_path / "pairs"
+    write_table(pd.DataFrame(pairs, columns=["fold", "first", "second", "genuine"]), folder / "pairs.parquet")
+    write_json({"pairs": {"pairs": 10, "lost": 3}}, folder / "report.json")
+    values = _measured(folder, table, features, 0.05)
+    assert {key: value for key, value in values.items() if key != "protocol"} == plain
+    assert (values["protocol"]["pairs"], values["protocol"]["lost"]) == (10, 3)
+    assert json.loads((folder / "mine/recognizer/metrics.json").read_text()) == values
 
 
 def test_distances_of_a_euclidean_recognizer_are_measured_besides(tmp_path: Path, population) -> None:

@@ -218,18 +218,3 @@ def catalogue(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, package.__name__, package)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module
-
-
-@pytest.fixture
-def checkpoints(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Stands in for the reader of checkpoints: what torch.load's restricted reader admits."""
-    module = ModuleType("attribute_recovery.training.checkpoints")
-
-    def read_checkpoint(path: Path, key: str | None = None) -> dict[str, torch.Tensor]:
-        found = torch.load(path, weights_only=True)
-        state = found if key is None else found[key]
-        return {name.removeprefix("module."): value for name, value in state.items()}
-
-    module.read_checkpoint = read_checkpoint  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return module

@@ -37,7 +37,7 @@ THRESHOLD = FmrThreshold(fmr=0.01)
 Cards = Callable[..., RecognizerCard]
 Models = Callable[..., Any]
 
-pytestmark = pytest.mark.usefixtures("catalogue", "checkpoints")
+pytestmark = pytest.mark.usefixtures("catalogue")
 
 
 @pytest.fixture(autouse=True)

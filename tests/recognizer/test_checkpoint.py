@@ -15,7 +15,7 @@ from attribute_recovery.training.weights import load_into
 
 Cards = Callable[..., RecognizerCard]
 
-pytestmark = pytest.mark.usefixtures("catalogue", "checkpoints")
+pytestmark = pytest.mark.usefixtures("catalogue")
 
 
 @pytest.mark.parametrize("key", [None, "backbone"])

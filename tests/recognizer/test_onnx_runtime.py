@@ -159,3 +159,28 @@ def test_a_file_has_gradients_where_its_card_says_so(
     fitted = gradients and Fitted(Template(0.44, 0.265), gradients, (), False, "")
     network = load_onnx(tmp_path / "a.onnx", make_card(fitted=fitted))
     assert network.differentiable == (gradients == "converted")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_several_outputs_the_embedding_is_taken_with_its_gradients(
+    make_onnx: Models, make_card: Cards, toy: nn.Module, pixels: torch.Tensor, first: bool
+) -> None:
+    def model() -> onnx.ModelProto:
+        made = make_onnx()
+        made.graph.node.append(onnx.helper.make_node("Flatten", ["image"], ["other"]))
+        made.graph.output.append(
+            onnx.helper.make_tensor_value_info("other", onnx.TensorProto.FLOAT, ["n", 768])
+        )
+        if not first:
+            outputs = list(reversed(made.graph.output))
+            del made.graph.output[:]
+            made.graph.output.extend(outputs)
+        return made
+
+    content = model().SerializeToString()
+    network = OnnxNetwork(content, make_card(), label="toy", make_twin=lambda: torch_module(model()))
+    assert torch.allclose(network(pixels), toy(pixels), atol=1e-5)
+    given = pixels.clone().requires_grad_()
+    assert torch.allclose(network(given), toy(pixels), atol=1e-5)
+    network(given).sum().backward()
+    assert given.grad is not None and given.grad.abs().sum() > 0

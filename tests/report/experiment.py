@@ -84,6 +84,11 @@ def write_recognizer(folder: Path) -> None:
     write(folder / "significance/metrics.json", significance_metrics())
     picture(folder / "significance/significance.png", 40)
     picture(folder / "significance/edits.png", 50)
+    contributions_table().to_parquet(_made(folder / "significance/contributions.parquet"))
+    groups_table().to_parquet(_made(folder / "significance/groups.parquet"))
+    picture(folder / "significance/groups.png", 55)
+    doses_table().to_parquet(_made(folder / "significance/dose_response.parquet"))
+    picture(folder / "significance/dose_response.png", 57)
     write(folder / "counterfactuals/metrics.json", counterfactual_metrics())
     representation_table().to_parquet(_made(folder / "counterfactuals/representation.parquet"))
     attribute_table().to_parquet(_made(folder / "counterfactuals/attribute.parquet"))
@@ -179,6 +184,36 @@ def threshold_values() -> dict[str, Any]:
         "achieved_fmr": 0.000998,
         "n_pairs": 714000,
         "n_identity_pairs": 7140,
+    }
+
+
+def protocol_values() -> dict[str, Any]:
+    """What the rates say of standard pairs."""
+    figures = {"accuracy": 0.98, "standard_error": 0.002, "threshold": 0.31, "why": ""}
+    return figures | {"folds": 10, "pairs": 5990, "genuine": 2996, "lost": 10, "trained_on": 0}
+
+
+def brought_report() -> dict[str, Any]:
+    """report.json of brought faces: what the world's has not, names of people among it."""
+    faults = {
+        "small": {"count": 1, "action": "skip", "examples": ["Ann_Lee/1.jpg: 20 pixels for a crop of 32"]}
+    }
+    return {
+        "source": "lfw",
+        "crop": {"template": "as given"},
+        "listed": {"images": 13233, "identities": 5749},
+        "ignored_files": 1,
+        "faults": faults,
+        "alignment": {
+            "by": "given",
+            "spread": 0.02,
+            "aligned_spread": 0.04,
+            "compared": 500,
+            "residual": None,
+        }
+        | {"several_faces": 0},
+        "pairs": {"pairs": 5990, "lost": 10, "genuine": 2996, "folds": 10},
+        "duplicates": {"images": 1, "across_splits": 0, "examples": ["Ann_Lee/2.jpg"]},
     }
 
 
@@ -305,7 +340,71 @@ def _measured(measure: str, name: str, direction: str, estimate: float, p: float
         iccs = {"icc_recovered": 0.8, "icc_true": 0.9, "icc_permuted": 0.62, "icc_excess": 0.18}
         return row | {"between_nats": 0.7, "within_nats": 0.1, "variance_share": 0.8} | iccs
     talk = {"cross_talk": 0.12, "cross_talk_worst": 0.4, "cross_talk_worst_attribute": "hair_style"}
+    talk |= {"cross_talk_too_much": float(name == "glasses")}
     return row | {"placebo_effect": 0.04, "achieved": 0.93, "dose": 8.0} | talk | dict.fromkeys(FLIPS, 0.021)
+
+
+def contributions_table() -> pd.DataFrame:
+    """Decision effects of yaw and glasses by person."""
+    people = [f"test-{i:04d}" for i in range(11)]
+    keys = {"measure": "decision_effect", "direction": "", "part": "", "n": 2}
+    rows = [
+        keys | {"attribute": name, "identity": each, "other": each, "total": 2 * scale * (1 + place)}
+        for name, scale in (("yaw", 0.01), ("glasses", 0.1))
+        for place, each in enumerate(people)
+    ]
+    return pd.DataFrame(rows)
+
+
+def groups_table() -> pd.DataFrame:
+    """Rates by group: one contrast of each verdict, in FNMR, and one without errors, in FMR."""
+    rows = []
+    for name, verdict, unlike, effects in (
+        ("glasses", "both", "", (0.1, 0.09, 0.11)),
+        ("yaw", "observed only", "smile +0.52, hair_style -0.31", (0.05, 0.002, 0.001)),
+        ("smile", "interventional only", "", (0.002, 0.002, 0.01)),
+        ("hair_style", "opposite", "", (0.03, 0.03, -0.03)),
+        ("beard", "not edited", "", (0.001, np.nan, np.nan)),
+    ):
+        for ending, effect in zip(("", "_matched", "_interventional"), effects, strict=True):
+            if ending == "_interventional" and np.isnan(effect):
+                continue
+            rows.append(
+                _grouped(
+                    name,
+                    f"fnmr_difference{ending}",
+                    "high_less_low",
+                    effect,
+                    q=0.01 if abs(effect) > 0.005 else 0.6,
+                )
+                | {
+                    "unlike": "" if ending == "_interventional" else unlike,
+                    "verdict": "" if ending else verdict,
+                }
+            )
+    rows += [_grouped("glasses", "fnmr", group, 0.1, q=np.nan) for group in ("off", "on", "different")]
+    rows.append(
+        _grouped("glasses", "fmr_difference", "on_less_off", 0.0, q=np.nan) | {"note": "no wrong decision"}
+    )
+    return pd.DataFrame(rows)
+
+
+def _grouped(name: str, measure: str, direction: str, effect: float, *, q: float) -> dict[str, Any]:
+    row = {"recognizer": "default", "attribute": name, "measure": measure, "direction": direction}
+    row |= {"estimate": effect, "low": effect - 0.01, "high": effect + 0.01, "p": q / 2, "q": q}
+    row |= {"n_identities": 108, "n_images": 1404, "detectable": 0.02, "contrast": 2.1}
+    return row | {"unlike": "", "verdict": "", "note": ""}
+
+
+def doses_table() -> pd.DataFrame:
+    """Doses of yaw; the largest moved something else."""
+    return pd.DataFrame(
+        [
+            {"attribute": "yaw", "dose": dose, "estimate": 0.1 * dose**2, "low": 0.0, "high": 0.5}
+            | {"n_images": 30, "cross_talk_too_much": float(dose == 2)}
+            for dose in (-1.0, 1.0, 2.0)
+        ]
+    )
 
 
 def write_comparison(folder: Path, recognizers: tuple[str, ...]) -> None:

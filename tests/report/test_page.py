@@ -78,7 +78,7 @@ def written(folder: Path, *recognizers: str, **settings: str) -> tuple[Page, str
 def test_it_is_well_formed_and_needs_nothing_from_outside(experiment: Path) -> None:
     page, html = written(experiment)
     assert page.wrong == [] and page.open == []
-    assert len(page.sources) == 7  # two of the domain, five of the recognizer
+    assert len(page.sources) == 9  # two of the domain, seven of the recognizer
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert page.tags.isdisjoint({"script", "link", "iframe", "object"})
     assert not re.search(r"https?://|url\(|@import", html)
@@ -194,7 +194,7 @@ def mode(path: Path) -> int:
 
 def test_of_the_made_world_all_is_shown(made: ModuleType, experiment: Path) -> None:
     page, html = written(experiment)
-    assert len(page.sources) == 7
+    assert len(page.sources) == 9
     assert "No real person is shown" in page.text and "test-0000/000" in html
     assert mode(experiment / "report/index.html") == 0o600
     assert not (experiment / KEY_NAME).exists()
@@ -210,7 +210,12 @@ def test_of_brought_faces_none_is_shown_and_nobody_named(
     page, html = written(experiment)
     plots = {
         data_uri(experiment / f"default/{path}.png")
-        for path in ("recovery/reliability", "significance/significance")
+        for path in (
+            "recovery/reliability",
+            "significance/significance",
+            "significance/groups",
+            "significance/dose_response",
+        )
     }
     assert set(page.sources) == plots
     assert "No face is shown on this page." in page.text and "have pseudonyms" in page.text
@@ -226,7 +231,7 @@ def test_of_brought_faces_none_is_shown_and_nobody_named(
 def test_decoded_faces_alone_are_shown(experiment: Path) -> None:
     page, _ = written(experiment, faces="decoded")
     shown = set(page.sources)
-    assert len(page.sources) == 7
+    assert len(page.sources) == 9
     for path in (
         "generator/reconstructions",
         "default/decoder/samples",

@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribute_recovery.config import Compute, SignificanceSection
+from attribute_recovery.config import Compute
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import write_table
 from attribute_recovery.recovery.forecast import continuous_gain, continuous_marginal
 from attribute_recovery.significance.analyse import analyse
 
-SETTINGS = SignificanceSection(permutations=19, placebos=19, bootstrap=19, images=8)
+SETTINGS = SignificanceSection(
+    permutations=19, placebos=19, bootstrap=19, images=8, dose_images=4, cross_talk=0.5
+)
 COMPUTE = Compute(threads=1, device="cpu", precision="float32")
 
 
@@ -25,6 +28,11 @@ def _outputs(folder: Path) -> dict[str, Path]:
         "metrics": "metrics.json",
         "figure": "significance.png",
         "edits": "edits.png",
+        "group_rates": "groups.parquet",
+        "group_curves": "group_curves.parquet",
+        "group_figure": "groups.png",
+        "doses": "dose_response.parquet",
+        "dose_figure": "dose_response.png",
     }
     return {name: folder / file for name, file in names.items()}
 
@@ -57,7 +65,7 @@ def test_metrics_are_what_is_written(run: Any) -> None:
         "impostor_gained",
         "impostor_lost",
     }
-    for name in ("figure", "edits"):
+    for name in ("figure", "edits", "group_figure", "dose_figure"):
         assert outputs[name].stat().st_size > 0
 
 
@@ -88,6 +96,19 @@ def test_recovered_images_must_be_of_this_run(stage_files: dict[str, Path], tmp_
     with pytest.raises(ValueError, match="nobody/000"):
         analyse(SETTINGS, 1, COMPUTE, recognizer="toy", **paths, **_outputs(tmp_path))
     assert not np.any([path.exists() for path in _outputs(tmp_path).values()])
+
+
+def test_rates_by_group_and_responses_are_of_all_attributes(run: Any, schema: Any) -> None:
+    metrics, outputs = run
+    groups = pd.read_parquet(outputs["group_rates"])
+    assert set(groups["attribute"]) == set(schema.names)
+    assert set(groups["recognizer"]) == {"toy"}
+    row = groups[(groups["measure"] == "fmr_difference") & (groups["attribute"] == "glasses")].iloc[0]
+    assert metrics["fmr_difference"]["glasses"][row["direction"]] == pytest.approx(row["estimate"])
+    assert set(pd.read_parquet(outputs["group_curves"])["attribute"]) <= set(schema.names)
+    doses = pd.read_parquet(outputs["doses"])
+    assert set(doses["attribute"]) == {"length", "yaw"} == set(metrics["dose_ratio"])
+    assert (doses["n_images"] <= 4).all()
 
 
 UNKNOWN_TEST = "no image of the split test has a value"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from attribute_recovery.config import SignificanceSection
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.attributes import write_schema
 from attribute_recovery.dataset.store import read_table, write_table
 from attribute_recovery.embeddings.rates import split_pairs, threshold_of
@@ -20,7 +20,9 @@ from attribute_recovery.significance.compare import common_rates, compare
 from attribute_recovery.significance.contributions import contributions_table
 from attribute_recovery.statistics.rates import true_accept_rate
 
-SETTINGS = SignificanceSection(permutations=99, placebos=19, bootstrap=50, images=8)
+SETTINGS = SignificanceSection(
+    permutations=99, placebos=19, bootstrap=50, images=8, dose_images=0, cross_talk=0.5
+)
 PEOPLE = {"calibration": 10, "test": 16}
 
 

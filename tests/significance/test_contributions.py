@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from attribute_recovery.recovery.routes import gains
 from attribute_recovery.significance.contributions import COLUMNS, contributions_table, joined, sums_of_parts
 from attribute_recovery.significance.decision import decision_effects
 from attribute_recovery.significance.differences import figures_of
@@ -13,6 +14,8 @@ from attribute_recovery.significance.identity import identity_shares
 from attribute_recovery.significance.permuted import draw_permutations
 from attribute_recovery.significance.retained import retained_information
 from attribute_recovery.significance.shares import sums_by_identity
+from attribute_recovery.statistics.bootstrap import identity_mean_interval, pair_rate_interval
+from attribute_recovery.statistics.interval import effective_identities, student_ends, student_reach
 from attribute_recovery.statistics.paired import resample
 
 CODES = np.repeat(np.arange(20), np.arange(20) % 3 + 2)
@@ -44,6 +47,12 @@ def table(found: list[Any], decided: Any) -> pd.DataFrame:
     return contributions_table(found, PEOPLE, decided[0], decided[1].identities)
 
 
+def _lost(counts: Any) -> float:
+    """What replicates vary less than the estimate does."""
+    k = max(effective_identities(counts), 2.0)
+    return k / (k - 1)
+
+
 def test_rows_are_unique_and_complete(table: pd.DataFrame) -> None:
     assert tuple(table.columns) == COLUMNS
     assert not table.duplicated(list(COLUMNS[:-2])).any()
@@ -58,8 +67,15 @@ def test_retained_information_comes_back_with_its_interval(table: pd.DataFrame, 
         known = retained_information(one, permutations, n_boot=200, seed=3).interval
         figure = figures_of({"toy": table})["toy"]["retained_information", one.attribute.name, ""]
         again = resample(figure.value, 20, n_boot=200, seed=3)
-        ends = np.quantile(again.replicates, [0.025, 0.975])
-        assert (again.estimate, *ends) == pytest.approx((known.estimate, known.low, known.high))
+        assert again.estimate == pytest.approx(known.estimate)
+        gain = gains(one.forecast, one.truth, one.marginal)
+        direct = identity_mean_interval(gain, PEOPLE, n_boot=200, seed=3)
+        reach = student_reach(effective_identities(np.bincount(CODES)), 0.95)
+        arm = reach * again.replicates.std() * np.sqrt(_lost(np.bincount(CODES)))
+        assert (direct.low, direct.high) == (
+            pytest.approx(known.estimate - arm),
+            pytest.approx(known.estimate + arm),
+        )
         assert figure.n_images == len(CODES) and figure.identities == tuple(np.unique(PEOPLE))
 
 
@@ -79,18 +95,24 @@ def test_effects_and_flips_come_back_with_their_intervals(table: pd.DataFrame, d
         figure = figures["decision_effect", effect.attribute, effect.direction]
         again = resample(figure.value, len(figure.identities), n_boot=99, seed=3)
         assert again.estimate == pytest.approx(effect.interval.estimate)
-        ends = np.quantile(again.replicates, [0.025, 0.975])
-        assert ends == pytest.approx([effect.interval.low, effect.interval.high])
+        counts = np.unique(decided[1].identities[~np.isnan(effect.values)], return_counts=True)[1]
+        error = again.replicates.std() * np.sqrt(_lost(counts))
+        ends = student_ends(again.estimate, error, effective_identities(counts), 0.95, (0.0, 2.0))
+        assert ends == pytest.approx((effect.interval.low, effect.interval.high))
         assert (len(figure.identities), figure.n_images) == (effect.n_identities, effect.n_images)
         for name, changes in effect.flips.items():
             if effect.direction == "" and len(changes.net):
                 figure = figures[name, effect.attribute, ""]
                 known = changes.interval(n_boot=99, seed=3)
                 again = resample(figure.value, len(figure.identities), n_boot=99, seed=3)
-                shift = again.estimate - again.replicates.mean()
-                ends = np.clip(np.quantile(again.replicates, [0.025, 0.975]) + shift, -1, 1)
-                assert (again.estimate, *ends) == pytest.approx((known.estimate, known.low, known.high))
-                assert figure.over_pairs and figure.n_images == effect.n_images
+                assert again.estimate == pytest.approx(known.estimate)
+                if not figure.over_pairs and known.low < known.high and again.replicates.std() > 0:
+                    pairs = np.bincount(np.unique(changes.first, return_inverse=True)[1])
+                    arm = student_reach(effective_identities(pairs), 0.95) * again.replicates.std()
+                    free = pair_rate_interval(changes.net, changes.first, changes.second, n_boot=99, seed=3)
+                    assert free.high - again.estimate == pytest.approx(arm * np.sqrt(_lost(pairs)))
+                assert figure.over_pairs == name.startswith("impostor")
+                assert figure.n_images == effect.n_images
 
 
 def test_parts_of_no_share_are_refused() -> None:

@@ -116,7 +116,7 @@ def test_the_intervals_cover_the_true_differences(world: World) -> None:
             covered[key_of(row)].append(row["low"] <= truth[key_of(row)] <= row["high"])
     assert len(covered) == 4
     for key, each in covered.items():
-        assert 0.93 <= np.mean(each) <= 0.97, key
+        assert 0.92 <= np.mean(each) <= 0.98, key  # 0.95 ± 2.2 standard errors of 250 draws
 
 
 def test_p_is_uniform_for_recognizers_that_are_equally_good(world: World) -> None:

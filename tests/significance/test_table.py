@@ -38,7 +38,7 @@ def rows(schema: Any, make_recovered: Any, make_pipeline: Any) -> list[dict[str,
     decision = decision_effects(
         pipeline, schema, known, {"hair": np.ones(3) / 3}, np.ones(6), directions, 0.9, n_boot=19, seed=0
     )
-    return result + [effect_row(schema[effect.attribute], effect) for effect in decision.effects]
+    return result + [effect_row(schema[effect.attribute], effect, 0.5) for effect in decision.effects]
 
 
 def test_keys_are_unique_and_columns_complete(schema: Any, rows: Any) -> None:

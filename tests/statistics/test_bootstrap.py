@@ -15,6 +15,7 @@ from attribute_recovery.statistics.bootstrap import (
     pair_rate_interval,
     pair_ratio_interval,
 )
+from attribute_recovery.statistics.interval import effective_identities, student_reach
 
 Array = npt.NDArray[np.float64]
 
@@ -35,6 +36,23 @@ def literal_replicates(values: Array, a: Array, b: Array, n_boot: int, seed: int
     return np.array(result)
 
 
+def literal_inflation(values: Array, a: Array, b: Array) -> float:
+    """Variance over that of replicates, from sums by person and by pair of people; k / (k − 1) if genuine."""
+    people, pairs = dict[int, float](), dict[tuple[int, int], float]()
+    brought = dict[int, int]()
+    for value, one, other in zip(values - values.mean(), a.tolist(), b.tolist(), strict=True):
+        for person in (one, other):
+            people[person] = people.get(person, 0.0) + value
+            brought[person] = brought.get(person, 0) + 1
+        pair = (min(one, other), max(one, other))
+        pairs[pair] = pairs.get(pair, 0.0) + value
+    k = sum(brought.values()) ** 2 / sum(each**2 for each in brought.values())
+    if a[0] == b[0]:
+        return k / (k - 1)
+    crossed, own = (sum(each**2 for each in found.values()) for found in (people, pairs))
+    return max((crossed - own) * k * (k - 1) / ((k - 2) * (k - 3)), own) / (crossed + own)
+
+
 def impostor_pairs(rng: np.random.Generator, n_identities: int, n_pairs: int) -> tuple[Array, Array]:
     a = rng.integers(n_identities, size=n_pairs)
     return a, (a + rng.integers(1, n_identities, size=n_pairs)) % n_identities
@@ -48,9 +66,14 @@ def test_pair_interval_equals_literal_resampling(kind: str) -> None:
     values = rng.normal(size=80) + a
     result = pair_rate_interval(values, a, b, n_boot=200, seed=5)
     replicates = literal_replicates(values, a, b, 200, 5)
-    low, high = np.quantile(replicates, [0.025, 0.975]) + values.mean() - replicates.mean()
+    weights = np.bincount(np.concatenate([a, b]), minlength=12)
+    arm = student_reach(effective_identities(weights), 0.95) * replicates.std()
+    arm *= np.sqrt(literal_inflation(values, a, b))
     assert result.estimate == pytest.approx(values.mean())
-    assert (result.low, result.high) == (pytest.approx(low), pytest.approx(high))
+    assert (result.low, result.high) == (
+        pytest.approx(values.mean() - arm),
+        pytest.approx(values.mean() + arm),
+    )
     assert (result.n_identities, result.n_boot, result.level) == (12, 200, 0.95)
 
 
@@ -62,8 +85,9 @@ def test_sparse_and_dense_pairs_give_the_same() -> None:
     values = rng.normal(size=61)
     result = pair_rate_interval(values, a, b, n_boot=100, seed=3)
     replicates = literal_replicates(values, a, b, 100, 3)
-    shift = values.mean() - np.nanmean(replicates)
-    assert result.low == pytest.approx(np.nanquantile(replicates, 0.025) + shift)
+    weights = np.bincount(np.concatenate([a, b]), minlength=60)
+    arm = student_reach(effective_identities(weights), 0.95) * np.nanstd(replicates)
+    assert result.low == pytest.approx(values.mean() - arm * np.sqrt(literal_inflation(values, a, b)))
 
 
 def test_order_of_sides_and_kind_of_names_do_not_matter() -> None:
@@ -140,7 +164,7 @@ def test_recentring_takes_away_the_shift_that_copies_bring() -> None:
     )
 
 
-def test_width_is_never_too_small_where_single_pairs_carry_the_variance() -> None:
+def test_width_is_right_where_single_pairs_carry_the_variance() -> None:
     rng = np.random.default_rng(7)
     results = []
     for seed in range(60):
@@ -148,7 +172,7 @@ def test_width_is_never_too_small_where_single_pairs_carry_the_variance() -> Non
         results.append(pair_rate_interval(values, a, b, n_boot=200, seed=seed))
     spread = np.std([result.estimate for result in results])
     ratio = np.mean([result.high - result.low for result in results]) / (2 * 1.96 * spread)
-    assert 1.3 < ratio < 2.1  # theory: the square root of 3
+    assert 0.95 < ratio < 1.35  # the square root of 3 if replicates were taken as they are
 
 
 def test_genuine_interval_has_the_width_of_the_cluster_formula() -> None:
@@ -161,23 +185,31 @@ def test_genuine_interval_has_the_width_of_the_cluster_formula() -> None:
     assert result.high - result.low == pytest.approx(expected, rel=0.05)
 
 
-def test_rate_of_zero_or_one_collapses_and_says_so() -> None:
+def test_a_rate_of_zero_or_one_leaves_open_what_so_many_people_could_hide() -> None:
     rng = np.random.default_rng(9)
     a, b = impostor_pairs(rng, 10, 100)
     result = pair_rate_interval(np.zeros(100), a, b, n_boot=50, seed=0, clip=(0, 1))
-    assert (result.low, result.high) == (0.0, 0.0)
-    assert result.collapsed
+    pairs = len({tuple(sorted(pair)) for pair in zip(a.tolist(), b.tolist(), strict=True)})
+    assert (result.low, result.high) == (0.0, pytest.approx(1 - 0.05 ** (1 / pairs)))
+    of_all = identity_mean_interval(np.ones(100), a, n_boot=50, seed=0, clip=(0, 1))
+    assert (of_all.low, of_all.high) == (pytest.approx(0.05 ** (1 / 10)), 1.0)
+    net = pair_rate_interval(np.zeros(100), a, a, n_boot=50, seed=0, clip=(-1, 1))
+    assert (net.low, net.high) == (pytest.approx(0.05 ** (1 / 10) - 1), pytest.approx(1 - 0.05 ** (1 / 10)))
+    assert pair_rate_interval(np.zeros(100), a, b, n_boot=50, seed=0).collapsed
     assert not pair_rate_interval(rng.random(100), a, b, n_boot=50, seed=0).collapsed
 
 
 def test_clip_keeps_the_ends_in_range() -> None:
     rng = np.random.default_rng(10)
     values, a, b = simulate_rate(rng, 30, 0.1, 1.0)
-    free = pair_rate_interval(values, a, b, n_boot=500, seed=0, clip=(0, 1))
-    bounds = free.low + 0.01, free.high - 0.02
-    kept = pair_rate_interval(values, a, b, n_boot=500, seed=0, clip=bounds)
-    assert 0 < free.low < free.estimate < free.high < 1
-    assert (kept.low, kept.high) == bounds
+    free = pair_rate_interval(values, a, b, n_boot=500, seed=0)
+    kept = pair_rate_interval(values, a, b, n_boot=500, seed=0, clip=(0, 1))
+    assert 0 < kept.low < kept.estimate < kept.high < 1
+    assert kept.low > free.low and kept.high > free.high  # a rate near 0 is less sure above than below
+    cut = clustered_interval(
+        lambda rows, _: float(values[rows].mean()), a, n_boot=500, seed=0, clip=(free.estimate, 1)
+    )
+    assert cut.low == free.estimate
 
 
 def test_ratio_of_a_multiple_is_known_without_doubt() -> None:

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import kstest, ttest_rel
 
 from attribute_recovery.statistics.bootstrap import identity_mean_interval, pair_rate_interval
+from attribute_recovery.statistics.interval import pair_inflation, student_reach
 from attribute_recovery.statistics.paired import (
     Difference,
     Weighted,
@@ -133,8 +134,14 @@ def test_replicates_are_those_of_the_figures_own_interval() -> None:
     values = rng.normal(size=len(a)) + a
     found = resample(ratio_over_pairs(values, np.ones(len(a)), a, b, 25), 25, n_boot=300, seed=4)
     known = pair_rate_interval(values, a, b, n_boot=300, seed=4)
-    ends = np.quantile(found.replicates, [0.025, 0.975]) + found.estimate - found.replicates.mean()
-    assert ends == pytest.approx([known.low, known.high])
+    # Its width is that of the replicates, times what a U-statistic asks for.
+    crossed = np.bincount(np.concatenate([a, b]), np.tile(values - values.mean(), 2))
+    inflation = pair_inflation(crossed, values - values.mean(), 25.0)
+    arm = student_reach(25.0, 0.95) * found.replicates.std() * np.sqrt(inflation)
+    assert (found.estimate - arm, found.estimate + arm) == (
+        pytest.approx(known.low),
+        pytest.approx(known.high),
+    )
 
 
 def test_a_figure_that_hangs_on_one_identity_has_no_p() -> None:

@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from attribute_recovery.dataset.sources.listing import Pixels
 
@@ -31,6 +31,9 @@ def decode_image(data: bytes) -> Pixels:
             image.load()
             turned = ImageOps.exif_transpose(image)
             pixels = np.array(_rgb(turned), np.uint8)
+    except UnidentifiedImageError:
+        # Pillow's words hold an address in memory, another on every run.
+        raise ValueError("cannot be read as PNG, JPEG, PGM or WebP (it is none of these)") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"cannot be read as PNG, JPEG, PGM or WebP ({reason})") from error

@@ -127,7 +127,7 @@ def prepare_faces(
         refuse_atoms(complete, schema)
         kept_pairs, pair_facts = _kept_pairs(listing, chosen)
         found = _report(listing, crops, chosen.rows, settings, faults, complete, schema) | pair_facts
-        found["warnings"] += _pair_warnings(pair_facts)
+        found["warnings"] += _pair_warnings(pair_facts, settings)
         side = settings.image_size
         write_array(images, batches(crops, chosen.rows), (side, side, 3), np.uint8, len(chosen.rows))
         write_schema(schema, attributes)
@@ -279,13 +279,14 @@ def _kept_pairs(listing: Listing, chosen: _Chosen) -> tuple[pd.DataFrame, dict[s
     return kept, {"pairs": facts}
 
 
-def _pair_warnings(facts: dict[str, Any]) -> list[str]:
+def _pair_warnings(facts: dict[str, Any], settings: BroughtFaces) -> list[str]:
     lost = facts.get("pairs", {}).get("lost", 0)
-    return (
-        [f"{lost} of the standard pairs have an image that is left out: not the full protocol"]
-        if lost
-        else []
-    )
+    if not lost:
+        return []
+    hint = "" if settings.action("one_image") == "keep" else "; one_image: keep may keep most of them"
+    return [
+        f"{lost} of the standard pairs have an image that is not among these: not the full protocol{hint}"
+    ]
 
 
 def _report(

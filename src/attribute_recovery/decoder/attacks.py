@@ -7,20 +7,15 @@ one. Each rate is also given for G alone, x̂ = G(E(x)), since that bounds what 
 
 import json
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import torch
 
-from attribute_recovery.attributes.heads import AttributeEstimator, load_heads
+from attribute_recovery.attributes.heads import load_heads
 from attribute_recovery.config import Compute, DecoderConfig
-from attribute_recovery.dataset.attributes import AttributeSchema
-from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (
     read_array,
     read_images,
@@ -32,17 +27,12 @@ from attribute_recovery.dataset.store import (
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.decoder.models import load_attack
 from attribute_recovery.decoder.pairs import embed_codes
+from attribute_recovery.decoder.spread import defined, ends, readings, spread_of_table
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.report.figures import save_image_grid
-from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval, pair_ratio_interval
-from attribute_recovery.statistics.quality import (
-    covered_by_interval,
-    crps_population,
-    crps_samples,
-    crps_skill,
-)
-from attribute_recovery.training.device import chunks, inference_dtype, prepare_torch
+from attribute_recovery.statistics.bootstrap import identity_mean_interval, pair_ratio_interval
+from attribute_recovery.training.device import inference_dtype, prepare_torch
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -93,114 +83,6 @@ def attack_rates(
 
 def _share(flags: npt.NDArray[np.bool_]) -> float:
     return float(flags.mean()) if len(flags) else math.nan
-
-
-def readings(
-    decoder: Decoder, estimator: AttributeEstimator, codes: Floats, seed: int, *, batch_size: int = 128
-) -> Floats:
-    """What the heads read in decoded samples.
-
-    A continuous attribute is one draw from its p(a given x) in its unit, brought into its range, a discrete
-    one its class probabilities (all classes, so width is not the schema's). Of a single sample it is the mean
-    of p(a given x): one draw would be that and noise.
-
-    Args:
-        decoder: its G decodes.
-        estimator: the heads.
-        codes: (n, samples, code_size).
-        seed: of the draws.
-        batch_size: images at once; results do not depend on it.
-
-    Returns:
-        float32 (n, samples, width), columns by `reading_slices`.
-    """
-    n, n_samples, size = codes.shape
-    flat = codes.reshape(-1, size)
-    places = reading_slices(estimator.schema)
-    noise = np.random.default_rng([seed, 5]).standard_normal(
-        (len(flat), len(estimator.schema.continuous)), dtype=np.float32
-    )
-    read = np.empty((len(flat), max(place.stop for place in places.values())), np.float32)
-    for number, part in enumerate(chunks(len(flat), batch_size)):
-        with torch.no_grad():
-            found = estimator.estimate(decoder.generator.decode(torch.from_numpy(flat[part])))
-        for attribute in estimator.schema.discrete:
-            read[part, places[attribute.name]] = found.probabilities[attribute.name]
-        for i, attribute in enumerate(estimator.schema.continuous):
-            drawn = found.mean[attribute.name]
-            if n_samples > 1:
-                drawn = drawn + found.sd[attribute.name] * noise[part, i]
-            read[part, places[attribute.name]] = np.clip(drawn, *attribute.range)[:, None]
-        if number % 50 == 49:
-            print(f"decoder: read {part.stop} of {len(flat)} decoded samples", flush=True)
-    return read.reshape(n, n_samples, -1)
-
-
-def reading_slices(schema: AttributeSchema) -> dict[str, slice]:
-    """Columns of `readings` by attribute: one for a continuous attribute, one a class otherwise."""
-    places, start = {}, 0
-    for attribute in schema:
-        width = max(1, attribute.n_classes)
-        places[attribute.name] = slice(start, start + width)
-        start += width
-    return places
-
-
-def spread(
-    schema: AttributeSchema,
-    read: Floats,
-    truth: dict[str, npt.NDArray[np.generic]],
-    marginal: dict[str, npt.NDArray[np.generic]],
-    identities: npt.NDArray[np.object_],
-    n_boot: int,
-    seed: int,
-    excluded: Collection[str] = (),
-) -> dict[str, Any]:
-    """Coverage of the samples' central 90 % intervals and their skill, for continuous attributes.
-
-    Args:
-        schema: the attributes.
-        read: what was read in the samples of n embeddings, (n, samples, width), see `readings`.
-        truth: true values by attribute, (n,) each; images without one (NaN) do not count.
-        marginal: values of the population by attribute, of the split `train`, likewise.
-        identities: (n,).
-        n_boot: replicates of the intervals.
-        seed: of the intervals.
-        excluded: attributes that are not measured.
-
-    Returns:
-        `coverage_90`, `coverage_90_interval` and `crps_skill`, by attribute; skill is 1 − CRPS / CRPS of the
-        marginal, None for an attribute without any variance. All are None of single samples, which have no
-        spread.
-
-    Raises:
-        ValueError: as the statistics that it calls; among others there are 2 to 18 samples.
-    """
-    if read.shape[1] == 1:
-        return _no_spread(schema)
-    places = reading_slices(schema)
-    coverage, skill, intervals = {}, {}, {}
-    for attribute in without(AttributeSchema(tuple(schema.continuous)), excluded):
-        name, known = attribute.name, is_known(attribute, truth[attribute.name])
-        samples = read[:, :, places[name].start].astype(np.float64)[known]
-        true = np.asarray(truth[name], dtype=np.float64)[known]
-        covered = covered_by_interval(samples, true, 0.9).astype(np.float64)
-        interval = identity_mean_interval(
-            covered, identities[known], n_boot=n_boot, seed=seed, clip=(0.0, 1.0)
-        )
-        coverage[name] = float(covered.mean())
-        intervals[name] = _ends(interval)
-        own = crps_samples(samples, true).mean()
-        population = np.asarray(marginal[name], dtype=np.float64)
-        reference = crps_population(population[is_known(attribute, population)], true).mean()
-        skill[name] = defined(crps_skill(own, reference))
-    return {"coverage_90": coverage, "coverage_90_interval": intervals, "crps_skill": skill}
-
-
-def _no_spread(schema: AttributeSchema) -> dict[str, Any]:
-    none: dict[str, Any] = dict.fromkeys(attribute.name for attribute in schema.continuous)
-    ends = {name: [None, None] for name in none}
-    return {"coverage_90": none, "coverage_90_interval": ends, "crps_skill": dict(none)}
 
 
 def sample_and_attack(
@@ -286,31 +168,12 @@ def sample_and_attack(
         estimator = load_heads(heads_weights, heads_card, device, inference_dtype(compute))
         read = readings(decoder, estimator, found, seed)
         write_array(samples_read, iter([read]), read.shape[1:], np.dtype(np.float32), len(read))
-        values |= _spread_of_table(estimator.schema, rows, listed.iloc[test], read[test], n_boot, seed)
+        values |= spread_of_table(estimator.schema, rows, listed.iloc[test], read[test], n_boot, seed)
     values |= {"n_images": len(test), "n_identities": len(set(people))}
     values |= {"samples": settings.samples, "split": "test"}
     write_json(values, metrics)
     _draw(images, chosen[test], people, found[test], own_codes, decoder, (figure, figure_decoded))
     return values
-
-
-def _spread_of_table(
-    schema: AttributeSchema, rows: pd.DataFrame, tested: pd.DataFrame, read: Floats, n_boot: int, seed: int
-) -> dict[str, Any]:
-    """`spread` with truth and population from the images table, and the counts that it stands on.
-
-    Continuous attributes of which `train` or `test` says too little are named with the reason in
-    `not_measured`.
-    """
-    fitted = rows[rows["split"] == "train"]
-    marginal, truth = schema.known_from_table(fitted).values, schema.known_from_table(tested).values
-    people = tested["identity"].to_numpy(object)
-    continuous = AttributeSchema(tuple(schema.continuous))
-    reasons = left_out(continuous, truth, people, "test")
-    reasons |= left_out(continuous, marginal, fitted["identity"], "train")
-    counts: dict[str, Any] = counts_of_known(continuous, truth, people)
-    counts |= {"not_measured": reasons} if reasons else {}
-    return spread(schema, read, truth, marginal, people, n_boot, seed, reasons) | counts
 
 
 def read_threshold(path: Path) -> float:
@@ -357,7 +220,7 @@ def attack_metrics(
     type_1 = identity_mean_interval(accepted, people, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
     return {
         "type_1_tar": rates.type_1,
-        "type_1_tar_interval": _ends(type_1),
+        "type_1_tar_interval": ends(type_1),
         "type_2_tar": defined(rates.type_2),
         "type_2_tar_ratio": _ratio(rates),
         "type_2_tar_ratio_interval": _ratio_ends(attacked, real, people, tau, n_boot, seed),
@@ -383,16 +246,7 @@ def _ratio_ends(
         return [None, None]
     hits = (decoded[first] * real[second]).sum(1) >= tau
     base = (real[first] * real[second]).sum(1) >= tau
-    return _ends(pair_ratio_interval(hits, base, people[first], people[second], n_boot=n_boot, seed=seed))
-
-
-def _ends(interval: Interval) -> list[float | None]:
-    return [defined(interval.low), defined(interval.high)]
-
-
-def defined(value: float) -> float | None:
-    """The value, or None where it is not finite, for which JSON has no word."""
-    return float(value) if math.isfinite(value) else None
+    return ends(pair_ratio_interval(hits, base, people[first], people[second], n_boot=n_boot, seed=seed))
 
 
 def _draw(

@@ -17,6 +17,7 @@ from attribute_recovery.embeddings.distance import (
     with_interval,
 )
 from attribute_recovery.embeddings.pairs import Embeddings, Pairs, genuine_pairs, impostor_pairs, nearest_rows
+from attribute_recovery.embeddings.protocol import measure_protocol
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.embeddings.threshold import (
     Calibration,
@@ -59,6 +60,8 @@ def measure_rates(
     n_boot: int,
     *,
     table: Path,
+    report: Path,
+    pairs: Path,
     shards: Path,
     card: Path,
     rates: Path,
@@ -73,6 +76,8 @@ def measure_rates(
         seed: of the bootstrap, and of pairs where there are too many to compare all.
         n_boot: bootstrap replicates.
         table: images.parquet, read.
+        report: report.json of the data, read.
+        pairs: Parquet of the data's standard pairs, without rows where it has none; read.
         shards: folder of embeddings, read.
         card: of the recognizer, read.
         rates: JSON of a `DecisionThreshold`, written, as
@@ -85,8 +90,9 @@ def measure_rates(
         [low, high] at 95 %, identities resampled; `threshold`, `threshold_kind`, `target_fmr` (None where
         none was asked for), `used_fmr` (what may be claimed at τ) and `claimable_fmr`, see
         `DecisionThreshold`; `threshold_split`; `eer`, mean scores, counts of identities, images and pairs,
-        `split`; of the card `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; and, where
-        the card's score is euclidean, `euclidean`, see `distance.compared_by_distance`.
+        `split`; of the card `score`, `differentiable`, `gradients`, `runs_user_code` and `notes`; where the
+        card's score is euclidean, `euclidean`, see `distance.compared_by_distance`; where the data come with
+        standard pairs, `protocol`, see `protocol.measure_protocol`.
 
     Raises:
         ValueError: a split has fewer than 2 identities or nobody with two images, an embedding is missing, or
@@ -103,6 +109,9 @@ def measure_rates(
         values["euclidean"] = compared_by_distance(
             test.genuine, test.impostor, norms, threshold, seed=seed, n_boot=n_boot
         )
+    trained_here = settings.source == "train"
+    protocol = measure_protocol(images, pairs=pairs, report=report, shards=shards, trained_here=trained_here)
+    values |= {"protocol": protocol} if protocol else {}
     write_json(threshold.to_json(), rates)
     det = det_curve(test.genuine.scores, test.impostor.scores, CURVE_POINTS)
     write_table(pd.DataFrame({"fmr": det.fmr, "fnmr": det.fnmr, "threshold": det.thresholds}), curve)

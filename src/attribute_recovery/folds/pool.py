@@ -5,6 +5,7 @@ weight, and their intervals with them (`statistics.pooled`). Tables of single im
 one below the other. Pictures are the first fold's, but for those that show the pooled figures.
 """
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,13 +47,15 @@ def pool_stage(folds: int, *, experiment_dir: Path, outputs: Mapping[str, Path])
             for name, path in outputs.items()
             if path.suffix == ".parquet"
         }
+        if "group_rates" in tables:
+            tables["group_rates"] = _told_anew(tables["group_rates"], weights)
         for name, table in tables.items():
             write_table(table, outputs[name])
         for name, path in outputs.items():
             if path.suffix != ".parquet" and name != "metrics":
                 _copy(sources[name][0], path)
     if "significance" in tables:
-        _redraw(tables["significance"], experiment_dir, outputs)
+        _redraw(tables, experiment_dir, outputs)
     if "metrics" not in outputs:
         return {}
     figures = pooled_figures([read_figures(path) for path in sources["metrics"]], weights)
@@ -83,14 +86,31 @@ def _with_tested_figures(figures: dict[str, Any], tables: Mapping[str, pd.DataFr
     from attribute_recovery.significance.table import as_metrics
 
     tested: dict[str, Any] = without_nan(as_metrics(tables["significance"]))
+    if "group_rates" in tables:
+        from attribute_recovery.significance.group_table import group_metrics
+
+        tested |= without_nan(group_metrics(tables["group_rates"]))
     stale = {f"{measure}{ending}" for measure in tested for ending in ("", "_interval", "_p", "_q")}
     return {name: value for name, value in figures.items() if name not in stale} | tested
 
 
-def _redraw(table: pd.DataFrame, experiment_dir: Path, outputs: Mapping[str, Path]) -> None:
+def _told_anew(table: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:
+    """Rates by group with what follows from the pooled figures: verdicts, and the smallest difference that
+    is found, which shrinks as a mean's standard error does."""
+    from attribute_recovery.significance.group_table import with_verdicts
+
+    share = math.sqrt(sum(w**2 for w in weights)) / sum(weights)
+    return with_verdicts(table.assign(detectable=share * table["detectable"]))
+
+
+def _redraw(tables: Mapping[str, pd.DataFrame], experiment_dir: Path, outputs: Mapping[str, Path]) -> None:
+    from attribute_recovery.significance.dose_response import draw_doses
     from attribute_recovery.significance.figures import draw_significance
 
-    draw_significance(table, read_schema(experiment_dir / "dataset/attributes.json"), outputs["figure"])
+    schema = read_schema(experiment_dir / "dataset/attributes.json")
+    draw_significance(tables["significance"], schema, outputs["figure"])
+    if "doses" in tables:
+        draw_doses(tables["doses"], outputs["dose_figure"])
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -58,6 +58,7 @@ class OnnxNetwork(nn.Module):
         self._card, self._label = card, label
         self._make_twin = make_twin
         self._twin: tuple[nn.Module, ...] = ()
+        self._place = [each.name for each in self._session.get_outputs()].index(self._output.name)
         fixed = self._input.shape[0]
         self.limits = BatchLimits() if fixed is None else BatchLimits(fixed, fixed)
         self.differentiable = make_twin is not None
@@ -86,7 +87,9 @@ class OnnxNetwork(nn.Module):
         twin = self._twin[0]
 
         def run(part: Tensor) -> Tensor:
-            return _flat(twin(part.contiguous()), len(part))
+            found = twin(part.contiguous())
+            # A graph of several outputs gives all of them.
+            return _flat(found if isinstance(found, Tensor) else found[self._place], len(part))
 
         return in_batches(run, images, self.limits, self._card.embedding_size)
 

@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from attribute_recovery.recovery.forecast import ContinuousMarginal, DiscreteMarginal
-from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, Forecast, Routes, gains
+from attribute_recovery.recovery.routes import (
+    ContinuousForecast,
+    DiscreteForecast,
+    Forecast,
+    Routes,
+    gains,
+    gains_interval,
+)
 from attribute_recovery.statistics.bootstrap import identity_mean_interval
 from attribute_recovery.statistics.dependence import (
     categorical_log_loss,
@@ -60,7 +67,7 @@ def measure_route(
         `ece` or `informational_r2`, `r2`, `crps_skill`, `coverage_90` with interval.
     """
     gain = gains(forecast, truth, found.marginal)
-    interval = identity_mean_interval(gain, people, n_boot=n_boot, seed=seed)
+    interval = gains_interval(gain, truth, found.marginal, people, n_boot=n_boot, seed=seed)
     values: dict[str, Any] = {
         "information": float(gain.mean()),
         "information_interval": [interval.low, interval.high],

@@ -19,7 +19,7 @@ from attribute_recovery.dataset.store import (
     write_json,
     write_table,
 )
-from attribute_recovery.decoder.attacks import reading_slices
+from attribute_recovery.decoder.spread import reading_slices
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.recovery.forecast import marginals
 from attribute_recovery.recovery.measure import by_figure, measure_route, without_nan

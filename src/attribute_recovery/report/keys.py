@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attribute_recovery.report.labels import label_keys
+from attribute_recovery.report.keys_domain import BROUGHT_HEADS, DATASET, PROTOCOL
+from attribute_recovery.report.keys_significance import SIGNIFICANCE_KEYS
 
 STAGES = {
     "general": "About the file itself.",
@@ -55,7 +56,7 @@ def metric_keys() -> tuple[MetricKey, ...]:
     """All keys, in the order of the docs page."""
     return (
         MetricKey("schema_version", "number", "of this file's layout; rises when keys change their meaning"),
-        *_dataset(),
+        *_below("dataset", DATASET),
         *_generator(),
         *_attributes(),
         *_below("recognizers.<recognizer>.recognizer", _RECOGNIZER),
@@ -80,32 +81,20 @@ _STANDS_ON = (
 )
 
 
-def _dataset() -> Iterator[MetricKey]:
-    yield from _below(
-        "dataset",
-        (
-            ("source", "name", "where the images come from"),
-            ("image_size", "pixels", "side of the crops"),
-            ("supersample", "number", "rays a pixel and axis"),
-            (
-                "renderer",
-                "name",
-                "which renderer made the images, `compiled` or `plain`; equal to within rounding",
-            ),
-            ("images", "images", "all images"),
-            ("identities", "people", "all people"),
-            ("folds", "number", "folds of the cross-fitting; only where there is one"),
-            ("splits.<split>.identities", "people", "people in a split"),
-            ("splits.<split>.images", "images", "images in a split"),
-            ("duplicates.images", "images", "images with the same pixels as an earlier one"),
-            ("duplicates.across_splits", "number", "sets of equal images that lie in several splits"),
-            (
-                "duplicates.examples",
-                "list",
-                "the first image_ids of equal images; left out where people are pseudonymous",
-            ),
-            ("warnings", "list", "what to know before trusting the figures"),
-        ),
+_KNOWN = (
+    (
+        "known_images.<attribute>",
+        "images",
+        "images of the split on which an attribute is known, where it is not on all",
+    ),
+    ("known_identities.<attribute>", "people", "their people"),
+)
+
+
+def _left_out(**meanings: str) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (f"{key}.<attribute>", "reason", meaning + "; only where there is one")
+        for key, meaning in meanings.items()
     )
 
 
@@ -140,21 +129,14 @@ def _attributes() -> Iterator[MetricKey]:
             ("median_balanced_accuracy", "share", "median over the discrete attributes"),
             ("r2.<attribute>", "R²", "share of variance read from real images"),
             ("balanced_accuracy.<attribute>", "share", "mean over classes of the share read rightly"),
-            *label_keys(
+            *_left_out(
                 not_learned="why the heads could not learn an attribute from `train`",
                 not_calibrated="why what they read of it is not calibrated on `calibration`",
                 not_measured="why it is not measured on `test`",
             ),
+            *_KNOWN,
             *_STANDS_ON,
-            ("source", "word", "of heads that were brought: onnx or python; else not there, as all below"),
-            ("name", "text", "of the heads, from their card"),
-            ("licence", "text", "likewise"),
-            ("weights_sha256", "digest", "of the file, or of the function's module"),
-            ("runs_user_code", "true or false", "whether code that came with the heads ran"),
-            ("batch_difference", "relative", "largest difference of outputs between alone and in a batch"),
-            ("notes", "list of sentences", "what was noticed when the heads were taken in"),
-            ("labelled.<attribute>", "images", "images that have a label of it"),
-            ("read.<attribute>", "images", "images in which what the heads read stands for its truth"),
+            *BROUGHT_HEADS,
         ),
     )
 
@@ -215,6 +197,7 @@ _RECOGNIZER = (
     ("euclidean.decided_otherwise_genuine", "share", "genuine pairs that cosine decides otherwise"),
     ("euclidean.decided_otherwise_impostor", "share", "impostor pairs that cosine decides otherwise"),
     ("euclidean.norm.<quantile>", "length", "of embeddings before normalisation: lowest, median, highest"),
+    *PROTOCOL,
     *_STANDS_ON,
 )
 
@@ -232,50 +215,19 @@ _DECODER = (
     ("reconstruction_tar_ratio", "ratio", "as `type_2_tar_ratio`, for G(E(x)) in place of the sample"),
     ("reconstruction_cosine", "cosine", "as `sample_cosine`, for G(E(x)) in place of the sample"),
     ("threshold", "cosine", "τ"),
-    ("samples", "number", "samples drawn for each z"),
+    ("samples", "number", "samples drawn for each z; 1 where T is of one point, whose spread is null"),
     ("coverage_90.<attribute>", "share", "true values inside the samples' central 90 % interval"),
     (
         "crps_skill.<attribute>",
         "skill",
         "1 − CRPS of the samples / CRPS of the population; 0 is knowing nothing",
     ),
-    *label_keys(not_measured="why the spread of an attribute is not measured"),
+    *_left_out(not_measured="why the spread of an attribute is not measured"),
+    *_KNOWN,
     *_STANDS_ON,
 )
 
-_SIGNIFICANCE = (
-    ("retained_information.<attribute>", "nats", "how much of the attribute z holds, a lower bound"),
-    ("retained_information_p.<attribute>", "p", "against permuted labels"),
-    ("retained_information_q.<attribute>", "q", "controlled for false discoveries within the measure"),
-    ("identity_share.<attribute>", "share", "between / (between + within), from nats"),
-    ("identity_share_p.<attribute>", "p", "against permuted labels"),
-    ("identity_share_q.<attribute>", "q", "controlled for false discoveries within the measure"),
-    ("decision_effect.<attribute>", "1 − cosine", "how far the embedding moves when this attribute changes"),
-    ("decision_effect_p.<attribute>", "p", "against placebo edits of the same size"),
-    ("decision_effect_q.<attribute>", "q", "controlled for false discoveries within the measure"),
-    ("significant.<measure>", "list of names", "attributes with q < 0.05"),
-    (
-        "flips.<attribute>.<direction>",
-        "share",
-        "decisions that flip, net of those that reconstruction alone flips: `genuine_lost`, "
-        "`genuine_gained`, `impostor_gained` (the attribute made equal in both), `impostor_lost`",
-    ),
-    ("achieved_dose.<attribute>", "ratio", "change that the heads read over the change asked for"),
-    ("cross_talk.<attribute>", "sd", "how far the other attributes moved, mean, in population deviations"),
-    ("reconstruction_distance", "1 − cosine", "mean between f(x) and f(G(E(x)))"),
-    ("threshold", "cosine", "τ"),
-    ("edited_images", "images", "images whose attributes were changed"),
-    ("edited_identities", "people", "people whose attributes were changed"),
-    ("placebos", "number", "placebo edits behind each p-value of the decision effect"),
-    ("placebo_images", "images", "images that placebo edits were made on"),
-    (
-        "not_testable.<measure>.<attribute>",
-        "reason",
-        "why a measure cannot be had of an attribute; only where there is one",
-    ),
-    *label_keys(),
-    *_STANDS_ON,
-)
+_SIGNIFICANCE = (*SIGNIFICANCE_KEYS, *_KNOWN, *_STANDS_ON)
 
 _COUNTERFACTUALS = (
     (
@@ -388,11 +340,12 @@ def _recovery(prefix: str) -> Iterator[MetricKey]:
         ),
         ("median_r2", "R²", "median over the continuous attributes, chosen route"),
         ("median_balanced_accuracy", "share", "median over the discrete attributes, chosen route"),
-        *label_keys(
+        *_left_out(
             not_recovered="why an attribute has no forecasts: too little is known of it in `train`",
             not_calibrated="why its forecasts are as they come, the linear probe counting as chosen",
             not_measured="why its forecasts are not measured on `test`",
         ),
+        *_KNOWN,
         *_STANDS_ON,
     ]
     yield from _below(prefix, tuple(entries))

@@ -26,6 +26,8 @@ class Column:
         percent: whether it is a share that is shown in percent.
         beside: another column, of words, that is set in small below it.
         intervals: mapping in the stage's metrics that holds its interval under `<attribute>.<name>`.
+        marked: column that is above 0 where the value is marked as too much.
+        by_direction: whether it is shown beside the rows with a direction, too.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Column:
     percent: bool = False
     beside: str = ""
     intervals: str = ""
+    marked: str = ""
+    by_direction: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def known_measures() -> tuple[Measure, ...]:
             "not counted; flips are net of those that reconstruction alone causes, and may be negative. The "
             "dose is one population standard deviation for a continuous attribute, another class for a "
             "discrete one; p comes from placebo edits of the same size. Cross-talk says how far the other "
-            "attributes moved.",
+            "attributes moved; where one of them moved too much, it is marked.",
             "1 − cosine",
             (
                 Column("placebo_effect", "of placebo edits"),
@@ -100,7 +104,13 @@ def known_measures() -> tuple[Measure, ...]:
                 Column("impostor_gained", "impostor gained, %", percent=True, intervals="flips"),
                 Column("impostor_lost", "impostor lost, %", percent=True, intervals="flips"),
                 Column("achieved", "part of the dose reached"),
-                Column("cross_talk", "cross-talk, sd", beside="cross_talk_worst_attribute"),
+                Column(
+                    "cross_talk",
+                    "cross-talk, sd",
+                    beside="cross_talk_worst_attribute",
+                    marked="cross_talk_too_much",
+                    by_direction=True,
+                ),
             ),
         ),
     )
@@ -160,7 +170,7 @@ def direction_table(measure: Measure, frame: pd.DataFrame) -> Table | None:
     if not len(rows) or len(overall(frame)) == len(frame):
         return None
     rows = rows.sort_values(["attribute", "direction"])
-    columns = [column for column in _filled(measure.columns, rows) if column.percent]
+    columns = [column for column in _filled(measure.columns, rows) if column.percent or column.by_direction]
     shown = [
         [name_cell(str(row["attribute"]), say.words(str(row["direction"]))), estimate_cell(row)]
         + [_column_cell(column, row, {}) for column in columns]
@@ -193,7 +203,10 @@ def _column_cell(column: Column, row: Mapping[Any, Any], metrics: Values) -> Cel
     note = {"theils_u": "U", "informational_r2": "R²"}.get(beside, f"most: {say.words(beside)}")
     known = [end for end in ends or [] if end is not None]
     scaled = [factor * end for end in known] if len(known) == 2 else None
-    return Cell(say.cell(None if value is None else factor * value, scaled), note if beside else "")
+    text = say.cell(None if value is None else factor * value, scaled)
+    if column.marked and (finite(row.get(column.marked)) or 0) > 0:
+        return Cell(text, f"too much: {say.words(beside)}", "bad")
+    return Cell(text, note if beside else "")
 
 
 def measure_sentence(measure: Measure, frame: pd.DataFrame) -> str:

@@ -169,7 +169,7 @@ def trust_section(
     points = [
         say.CONDITIONAL,
         "Intervals are 95 %, from resampling identities with all their images (both sides of a pair in one "
-        "draw); rates at a threshold are recentred, as U-statistics need.",
+        "draw): Student's t around the estimate, with the standard deviation of the resamples.",
         say.held_out(whole(metrics, "dataset.folds")),
     ]
     for name in recognizers:

@@ -6,6 +6,7 @@ from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Absent, Block, Points, Text
 from attribute_recovery.report.brought_heads import distributions
 from attribute_recovery.report.domain import absent, face_picture, picture
+from attribute_recovery.report.effects import cross_talk_sentence, effect_blocks
 from attribute_recovery.report.figures import decoded_name
 from attribute_recovery.report.labels import left_out_blocks
 from attribute_recovery.report.measures import (
@@ -76,6 +77,7 @@ def weighed_blocks(results: Results, stages: Values, name: str) -> list[Block]:
                 f"{', or what is said below the attribute' if lookup(facts, 'not_testable') else ''}."
             )
         )
+    blocks += effect_blocks(results, name)
     caption = "Edits: one attribute of an image changed in code space, the others held."
     return blocks + face_picture(results, path.format("edits.png"), caption, name)
 
@@ -84,6 +86,8 @@ def _measure(measure: Measure, frame: pd.DataFrame, facts: Values) -> list[Block
     points = [measure_sentence(measure, frame)]
     if measure.name == "decision_effect" and (apart := reconstruction_sentence(facts)):
         points.append(apart)
+    if measure.name == "decision_effect" and (moved := cross_talk_sentence(frame)):
+        points.append(moved)
     directions = direction_table(measure, frame)
     return [
         *([Text(measure.about, f"{measure.title}.")] if measure.about else []),

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from attribute_recovery.config import Compute, SignificanceSection
+from attribute_recovery.config import Compute
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
 from attribute_recovery.dataset.known import counts_of_known, is_known, left_out, without
 from attribute_recovery.dataset.store import (
@@ -25,9 +26,11 @@ from attribute_recovery.dataset.store import (
 from attribute_recovery.decoder.attacks import read_threshold
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.recovery.measure import without_nan
+from attribute_recovery.significance.by_group import write_groups
 from attribute_recovery.significance.contributions import contributions_table, joined
 from attribute_recovery.significance.crosstalk import column_deviations
 from attribute_recovery.significance.decision import Decision, decision_effects
+from attribute_recovery.significance.dose_response import write_doses
 from attribute_recovery.significance.effect import Originals, Pipeline, choose_images, distances, originals
 from attribute_recovery.significance.figures import draw_edits, draw_significance
 from attribute_recovery.significance.flips import DIRECTIONS
@@ -108,6 +111,11 @@ def analyse(
     metrics: Path,
     figure: Path,
     edits: Path,
+    group_rates: Path,
+    group_curves: Path,
+    group_figure: Path,
+    doses: Path,
+    dose_figure: Path,
 ) -> dict[str, Any]:
     """Write the long table, its metrics, and the figures of measures and edits.
 
@@ -126,6 +134,10 @@ def analyse(
         significance, metrics: the long table (Parquet, see `table.COLUMNS`) and its summary, written.
         contributions: what each identity has to do with its figures (Parquet), written.
         figure, edits: pictures of the measures and of the edits, written.
+        group_rates, group_curves, group_figure: error rates by attribute group (Parquet, see
+            `group_table.group_table`), their curves (see `group_curves.det_table`) and a picture, written.
+        doses, dose_figure: responses to several doses (Parquet, see `dose_response.COLUMNS`) and their
+            picture, written.
 
     Returns:
         The metrics.
@@ -159,15 +171,24 @@ def analyse(
     tau = read_threshold(threshold)
     unchanged = reasons.get("decision_effect", {})
     known, decision = _decision(models.pipeline, schema, unchanged, fitted, test, tau, settings, seed)
-    rows += [effect_row(schema[effect.attribute], effect) for effect in decision.effects]
+    rows += [effect_row(schema[one.attribute], one, settings.cross_talk) for one in decision.effects]
     rows += _rows_without_test(schema, test, reasons)
     found = significance_table(recognizer, schema, in_order(schema, rows))
     write_table(found, significance)
     write_table(_contributions(groups, decision, known), contributions)
     counts = {"n_identities": len(set(test.identities)), "n_images": len(test.identities), "split": "test"}
+    edited = (known, decision.edited)
+    images_of = (test.embeddings, test.identities)
+    paths = (group_rates, group_curves, group_figure)
+    beside = write_groups(recognizer, (schema, test.values), images_of, edited, tau, settings, seed, paths)
+    deviations = _deviations(schema, unchanged, fitted)
+    beside |= write_doses(
+        recognizer, models.pipeline, schema, edited, deviations, settings, seed, (doses, dose_figure)
+    )
     values: dict[str, Any] = without_nan(
         as_metrics(found)
         | decision_metrics(decision, known, tau, settings, seed)
+        | beside
         | counts
         | counts_of_known(schema, test.values, test.identities)
         | ({"not_testable": reasons} if reasons else {})
@@ -266,9 +287,7 @@ def _decision(
     frequencies = {
         a.name: _frequencies(encoded[:, schema.slices[a.name]]) for a in learned if a.kind == "categorical"
     }
-    deviations = column_deviations(encoded)
-    for name in unchanged:
-        deviations[schema.slices[name]] = np.nan
+    deviations = _deviations(schema, unchanged, fitted)
     labelled = without(learned, left_out(learned, fitted.values, fitted.identities, "train"))
     directions = {}
     for scheme in SCHEMES:
@@ -290,6 +309,14 @@ def _decision(
         seed=seed,
     )
     return known, decision
+
+
+def _deviations(schema: AttributeSchema, unchanged: Mapping[str, str], fitted: Split) -> FloatArray:
+    """Population standard deviations of the encoded columns, (width,), NaN for what is not looked at."""
+    deviations = column_deviations(schema.encode(fitted.values, count=len(fitted.identities)))
+    for name in unchanged:
+        deviations[schema.slices[name]] = np.nan
+    return deviations
 
 
 def decision_metrics(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attribute_recovery.config import SignificanceSection
+from attribute_recovery.config_significance import SignificanceSection
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import read_parquet, read_table, write_json, write_table
 from attribute_recovery.embeddings.pairs import Pairs
@@ -139,4 +139,4 @@ def _accepted(split: SplitPairs, pairs: Pairs, tau: float) -> Figure:
     value = ratio_over_pairs(
         pairs.scores >= tau, np.ones(len(pairs.scores)), pairs.identity_a, pairs.identity_b, len(people)
     )
-    return Figure(value, people, len(split.identities), True)
+    return Figure(value, people, len(split.identities), bool(np.any(pairs.identity_a != pairs.identity_b)))

@@ -51,9 +51,9 @@ class Reading:
     current: Floats
 
 
-def read_edit(pipeline: Pipeline, known: Originals, edited: Edited) -> Reading:
-    """Read at most `READ_IMAGES` edited images; what was read before is known."""
-    rows = edited.edit.rows[:READ_IMAGES]
+def read_edit(pipeline: Pipeline, known: Originals, edited: Edited, most: int = READ_IMAGES) -> Reading:
+    """Read at most so many edited images; what was read before is known."""
+    rows = edited.edit.rows[:most]
     after = pipeline.read(edited.codes[: len(rows)])
     return Reading(known.read[rows], after, edited.edit.wanted[: len(rows)], known.current[rows])
 

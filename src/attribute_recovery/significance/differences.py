@@ -61,7 +61,7 @@ class Figure:
         value: as a function of how often each of k identities counts.
         identities: k names, in the order of those weights.
         n_images: images that it stands on.
-        over_pairs: whether it is over pairs of images.
+        over_pairs: whether it is over pairs of images of different people.
     """
 
     value: Weighted
@@ -144,7 +144,7 @@ def _figure(measure: str, rows: pd.DataFrame, people: tuple[str, ...], n_images:
         return Figure(_share_of(sums_of_parts(parts, images)), people, n_images, False)
     if measure in MEASURES:
         return Figure(ratio_of_sums(_by_place(a, total, k), _by_place(a, n, k)), people, n_images, False)
-    return Figure(ratio_over_pairs(total, n, a, b, k), people, n_images, True)
+    return Figure(ratio_over_pairs(total, n, a, b, k), people, n_images, bool(np.any(a != b)))
 
 
 def _by_place(place: Any, values: FloatArray, k: int) -> FloatArray:

@@ -12,6 +12,7 @@ identities' means where they are, so for an attribute of single images that is r
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,19 +31,23 @@ from attribute_recovery.significance.permuted import Permutations, schemes_of
 from attribute_recovery.significance.shares import (
     ContinuousStatistics,
     DiscreteStatistics,
+    Sums,
     nats,
+    share_of,
     sums_by_identity,
 )
-from attribute_recovery.statistics.bootstrap import Interval, clustered_intervals
+from attribute_recovery.statistics.bootstrap import Interval, identity_weights
 from attribute_recovery.statistics.dependence import (
     between_within_information,
     between_within_r2,
     icc1,
 )
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, identity_codes
+from attribute_recovery.statistics.interval import LEAST_DEFINED, effective_identities, share_ends
 from attribute_recovery.statistics.permutation import Scheme, permute_identity_blocks
 
 REFITS = 49
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -92,14 +97,8 @@ def identity_shares(
         ValueError: there are fewer than two people, or none has two images.
     """
     codes = permutations.codes
-    counts = np.bincount(codes)
     sums = [sums_by_identity(one, codes) for one in recovered]
-
-    def shares(rows: IntArray, people: IntArray) -> FloatArray:
-        drawn = np.bincount(codes[rows], minlength=len(counts)) / counts
-        return np.array([one.share(drawn) for one in sums])
-
-    intervals = clustered_intervals(shares, codes, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
+    intervals = share_intervals(sums, codes, n_boot=n_boot, seed=seed)
     result = []
     for one, interval, permuted in zip(recovered, intervals, icc_permuted, strict=True):
         between, within = _parts(one, codes)
@@ -118,6 +117,34 @@ def identity_shares(
             )
         )
     return result
+
+
+def share_intervals(sums: Sequence[Sums], codes: IntArray, *, n_boot: int, seed: int) -> tuple[Interval, ...]:
+    """The identity share of each attribute with its interval, people resampled once for all.
+
+    Args:
+        sums: by identity, see `shares.sums_by_identity`, one an attribute.
+        codes: identity of each image as a number from 0, (n,).
+        n_boot: replicates.
+        seed: of the draws.
+
+    Raises:
+        ValueError: there are fewer than two people.
+    """
+    counts = np.bincount(codes)
+    k = len(counts)
+    effective = effective_identities(counts)
+    weights = np.concatenate(list(identity_weights(k, n_boot, seed, n_boot)))
+    intervals = []
+    for one in sums:
+        parts = one.parts(np.ones(k))
+        replicates = np.array([one.parts(row) for row in weights])
+        estimate, defined = share_of(*parts), np.isfinite(replicates).any(axis=1)
+        low, high = math.nan, math.nan
+        if not math.isnan(estimate) and defined.mean() >= LEAST_DEFINED:
+            low, high = share_ends(parts, replicates[defined], effective, LEVEL)
+        intervals.append(Interval(estimate, low, high, k, int(defined.sum()), LEVEL))
+    return tuple(intervals)
 
 
 def _parts(recovered: Recovered, codes: IntArray) -> tuple[float, float]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribute_recovery.recovery.forecast import ContinuousMarginal, DiscreteMarginal, class_gains, tilt
-from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, gains
+from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, gains, gains_interval
 from attribute_recovery.significance.forecasts import Recovered
 from attribute_recovery.significance.permuted import Indices, Permutations, schemes_of, smallest_of
-from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval
+from attribute_recovery.statistics.bootstrap import Interval
 from attribute_recovery.statistics.dependence import informational_r2, theils_u
 from attribute_recovery.statistics.inputs import FloatArray
 from attribute_recovery.statistics.permutation import Scheme
@@ -53,7 +53,9 @@ def retained_information(
         seed: of the interval.
     """
     gain = gains(recovered.forecast, recovered.truth, recovered.marginal)
-    interval = identity_mean_interval(gain, permutations.codes, n_boot=n_boot, seed=seed)
+    interval = gains_interval(
+        gain, recovered.truth, recovered.marginal, permutations.codes, n_boot=n_boot, seed=seed
+    )
     mean_gain = _MeanGain(recovered)
     p_by_scheme = {
         scheme: permutations.p_value(scheme, recovered.truth, interval.estimate, mean_gain)

@@ -58,6 +58,7 @@ OWN_COLUMNS = (
     "cross_talk",
     "cross_talk_worst",
     "cross_talk_worst_attribute",
+    "cross_talk_too_much",
     *DIRECTIONS,
 )
 WORDS = ("scale", "cross_talk_worst_attribute")
@@ -185,8 +186,12 @@ def in_order(schema: AttributeSchema, rows: list[dict[str, Any]]) -> list[dict[s
     )
 
 
-def effect_row(attribute: Attribute, found: Effect) -> dict[str, Any]:
-    """Decision effect, with the dose, the edit's side effects and the net rates of flipped decisions."""
+def effect_row(attribute: Attribute, found: Effect, most_cross_talk: float) -> dict[str, Any]:
+    """Decision effect, with the dose, the edit's side effects and the net rates of flipped decisions.
+
+    `cross_talk_too_much` is 1 where another attribute moved by more than `most_cross_talk` of its standard
+    deviations, else 0.
+    """
     row = _row(
         attribute.name,
         "decision_effect",
@@ -207,6 +212,7 @@ def effect_row(attribute: Attribute, found: Effect) -> dict[str, Any]:
         "cross_talk": account.cross_talk,
         "cross_talk_worst": account.worst,
         "cross_talk_worst_attribute": account.worst_attribute,
+        "cross_talk_too_much": float(account.worst > most_cross_talk),
     }
     return row | values | {name: found.flips[name].rate for name in DIRECTIONS}
 

@@ -3,15 +3,16 @@
 One multinomial draw of weights over the identities serves both sides of every pair. Two images of one person
 never become an impostor pair, though that person is drawn twice. Rates over impostor pairs are U-statistics,
 and the bootstrap of a U-statistic is shifted unless it is recentred (Conti & Clemencon, arXiv 2211.07245):
-the replicates are moved so that their mean is the estimate, and the interval is read from their quantiles.
+here the replicates give the standard error around their own mean, and the interval is laid around the
+estimate (`statistics.interval`), so that nothing is left of the shift.
 
 Where single pairs of identities carry nearly all variance and single identities nearly none (very low FMR,
 few people), resampling identities counts the former up to three times (Arcones & Gine, Ann. Statist. 20,
-1992): the interval is then up to 1.7 times as wide as it need be, never too narrow for that reason.
+1992): the standard error is set right by `interval.pair_inflation`.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,37 +25,18 @@ from attribute_recovery.statistics.inputs import (
     identity_codes,
     require_length,
 )
+from attribute_recovery.statistics.interval import Interval as Interval
+from attribute_recovery.statistics.interval import (
+    effective_identities,
+    pair_inflation,
+    replicate_interval,
+    unanimous_ends,
+)
 
 # Below this share of identity pairs that occur, a sparse product is faster than BLAS on the full matrix.
 _SPARSE_BELOW = 0.05
-# Quantiles of fewer replicates than this share of those asked for would describe the lucky draws only.
-_LEAST_DEFINED = 0.9
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its bootstrap interval.
-
-    Attributes:
-        estimate: The statistic of the data as they are.
-        low: Lower end; NaN where more than a tenth of the replicates were undefined.
-        high: Upper end, likewise.
-        n_identities: Identities that were resampled.
-        n_boot: Replicates in which the statistic was defined.
-        level: Nominal coverage, such as 0.95.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    n_identities: int
-    n_boot: int
-    level: float
-
-    @property
-    def collapsed(self) -> bool:
-        """Whether both ends coincide: every identity agrees (a rate of 0 or 1), which is not certainty."""
-        return self.low == self.high
+# Ranges of figures that are means of decisions: rates, and net rates.
+DECISIONS = ((0.0, 1.0), (-1.0, 1.0))
 
 
 def pair_rate_interval(
@@ -71,7 +53,9 @@ def pair_rate_interval(
     """Interval of the mean of a value over pairs, such as the indicator score >= tau.
 
     Replicate: sum w_a w_b v / sum w_a w_b over impostor pairs, sum w_a v / sum w_a over genuine ones, where w
-    is one multinomial draw over the identities; then recentred.
+    is one multinomial draw over the identities. Of decisions that are all alike (`clip` (0, 1), or (−1, 1)
+    for net ones), the interval is that of as many independent trials as there are identities, or pairs of
+    identities for impostors.
 
     Args:
         values: One value a pair, shape (n,).
@@ -81,7 +65,7 @@ def pair_rate_interval(
         n_boot: Replicates.
         seed: Seed of the draws.
         level: Nominal coverage, 0 to 1.
-        clip: Range that the ends must keep, (0, 1) for a rate.
+        clip: Range of the figure, (0, 1) for a rate, inside which the ends stay, see `interval.student_ends`.
         batch_size: Replicates worked at once; the result does not depend on it.
 
     Returns:
@@ -92,17 +76,11 @@ def pair_rate_interval(
             fewer than 2 identities, or an option leaves its range.
     """
     checked = finite_vector("values", values)
-    return pair_ratio_interval(
-        checked,
-        np.ones_like(checked),
-        identity_a,
-        identity_b,
-        n_boot=n_boot,
-        seed=seed,
-        level=level,
-        clip=clip,
-        batch_size=batch_size,
-    )
+    sides = _pair_codes(identity_a, identity_b, len(checked))
+    _check_options(sides[2], n_boot, level, batch_size)
+    draws = identity_weights(sides[2], n_boot, seed, batch_size)
+    interval = _ratio_interval(checked, np.ones_like(checked), *sides, draws, level, clip)
+    return _of_one_mind(interval, lambda: _pairs_of_identities(*sides), clip)
 
 
 def pair_ratio_interval(
@@ -130,7 +108,7 @@ def pair_ratio_interval(
         n_boot: Replicates.
         seed: Seed of the draws.
         level: Nominal coverage, 0 to 1.
-        clip: Range that the ends must keep.
+        clip: Range of the figure, inside which the ends stay.
         batch_size: Replicates worked at once; the result does not depend on it.
 
     Returns:
@@ -141,14 +119,28 @@ def pair_ratio_interval(
     """
     top, bottom = finite_vector("numerator", numerator), finite_vector("denominator", denominator)
     require_length("denominator", bottom, len(top))
-    a, b, n = _pair_codes(identity_a, identity_b, len(top))
-    _check_options(n, n_boot, level, batch_size)
+    sides = _pair_codes(identity_a, identity_b, len(top))
+    _check_options(sides[2], n_boot, level, batch_size)
+    draws = identity_weights(sides[2], n_boot, seed, batch_size)
+    return _ratio_interval(top, bottom, *sides, draws, level, clip)
+
+
+def _ratio_interval(
+    top: FloatArray,
+    bottom: FloatArray,
+    a: IntArray,
+    b: IntArray,
+    n: int,
+    draws: Iterator[FloatArray],
+    level: float,
+    clip: tuple[float, float] | None,
+) -> Interval:
+    """Interval of Σ top / Σ bottom over pairs of identities a and b out of n, under draws of weights."""
     sum_top, sum_bottom = weighted_pair_sum(top, a, b, n), weighted_pair_sum(bottom, a, b, n)
-    replicates = np.concatenate(
-        [defined_ratio(sum_top(w), sum_bottom(w)) for w in identity_weights(n, n_boot, seed, batch_size)]
-    )
+    replicates = np.concatenate([defined_ratio(sum_top(w), sum_bottom(w)) for w in draws])
     estimate = float(defined_ratio(np.array([top.sum()]), np.array([bottom.sum()]))[0])
-    return quantile_interval(estimate, replicates, n, level, clip, recentre=True)
+    effective, inflation = _of_pairs(top, bottom, estimate, a, b, n)
+    return replicate_interval(estimate, replicates, n, level, clip, effective=effective, inflation=inflation)
 
 
 def identity_mean_interval(
@@ -169,7 +161,7 @@ def identity_mean_interval(
         n_boot: Replicates.
         seed: Seed of the draws.
         level: Nominal coverage, 0 to 1.
-        clip: Range that the ends must keep.
+        clip: Range of the figure, inside which the ends stay.
         batch_size: Replicates worked at once; the result does not depend on it.
 
     Returns:
@@ -187,7 +179,10 @@ def identity_mean_interval(
     replicates = np.concatenate(
         [(w @ sums) / (w @ counts) for w in identity_weights(n, n_boot, seed, batch_size)]
     )
-    return quantile_interval(float(checked.mean()), replicates, n, level, clip, recentre=False)
+    interval = replicate_interval(
+        float(checked.mean()), replicates, n, level, clip, effective=effective_identities(counts)
+    )
+    return _of_one_mind(interval, lambda: n, clip)
 
 
 def clustered_interval(
@@ -210,7 +205,7 @@ def clustered_interval(
         n_boot: Replicates.
         seed: Seed of the draws.
         level: Nominal coverage, 0 to 1.
-        clip: Range that the ends must keep.
+        clip: Range that the ends keep; unlike a rate's, an end may lie at its edge.
 
     Returns:
         The interval.
@@ -246,7 +241,7 @@ def clustered_intervals(
         n_boot: Replicates.
         seed: Seed of the draws.
         level: Nominal coverage, 0 to 1.
-        clip: Range that the ends of all must keep.
+        clip: Range that the ends of all keep; unlike a rate's, an end may lie at its edge.
 
     Returns:
         One interval for each of the m statistics.
@@ -261,8 +256,9 @@ def clustered_intervals(
     order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes, minlength=n)
     replicates = np.stack([np.asarray(statistic(*_resampled(order, counts, drawn))) for drawn in draws])
+    effective = effective_identities(counts)
     return tuple(
-        quantile_interval(float(estimate), column, n, level, clip, recentre=False)
+        replicate_interval(float(estimate), column, n, level, None, effective=effective).within(clip)
         for estimate, column in zip(estimates, replicates.T, strict=True)
     )
 
@@ -308,12 +304,21 @@ def weighted_pair_sum(
     if a[0] == b[0]:  # all are genuine
         sums = np.bincount(a, weights=values, minlength=n)
         return lambda w: w @ sums
-    cells = sparse.coo_array((values, (np.minimum(a, b), np.maximum(a, b))), shape=(n, n)).tocsr()  # adds up
-    if cells.nnz < _SPARSE_BELOW * n * n:
-        transposed = cells.T.tocsr()
-        return lambda w: np.asarray(np.einsum("rn,nr->r", w, transposed @ w.T))
-    matrix: FloatArray = cells.toarray()
-    return lambda w: np.einsum("rn,rn->r", w @ matrix, w)
+    cells = _cells(values, a, b, n)
+    if isinstance(cells, sparse.sparray):
+        if cells.nnz < _SPARSE_BELOW * n * n:
+            transposed = cells.T.tocsr()
+            return lambda w: np.asarray(np.einsum("rn,nr->r", w, transposed @ w.T))
+        cells = cells.toarray()
+    return lambda w: np.einsum("rn,rn->r", w @ cells, w)
+
+
+def _cells(values: FloatArray, a: IntArray, b: IntArray, n: int) -> FloatArray | sparse.csr_array:
+    """Values summed by pair of identities, upper triangle of (n, n); sparse where few pairs can occur."""
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    if len(values) < n * n:
+        return sparse.coo_array((values, (low, high)), shape=(n, n)).tocsr()  # adds up
+    return np.bincount(low * n + high, weights=values, minlength=n * n).reshape(n, n)
 
 
 def identity_weights(n: int, n_boot: int, seed: int, batch_size: int) -> Iterator[FloatArray]:
@@ -329,24 +334,32 @@ def defined_ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom != 0)
 
 
-def quantile_interval(
-    estimate: float,
-    replicates: FloatArray,
-    n_identities: int,
-    level: float,
-    clip: tuple[float, float] | None,
-    *,
-    recentre: bool,
-) -> Interval:
-    """Quantiles of the replicates that are defined."""
-    defined = replicates[np.isfinite(replicates)]
-    if not np.isfinite(estimate) or len(defined) < _LEAST_DEFINED * len(replicates):
-        return Interval(estimate, np.nan, np.nan, n_identities, len(defined), level)
-    shift = estimate - defined.mean() if recentre else 0.0
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]) + shift
-    if clip is not None:
-        low, high = np.clip([low, high], *clip)
-    return Interval(estimate, float(low), float(high), n_identities, len(defined), level)
+def _of_pairs(
+    top: FloatArray, bottom: FloatArray, estimate: float, a: IntArray, b: IntArray, n: int
+) -> tuple[float, float | None]:
+    """Identities that carry a ratio over pairs, and what its replicates' variance must be multiplied by."""
+    if a[0] == b[0] or not np.isfinite(estimate):  # all are genuine
+        return effective_identities(np.bincount(a, weights=np.abs(bottom), minlength=n)), None
+    rest = top - estimate * bottom
+    cells = _cells(rest, a, b, n)
+    rows = np.asarray(cells.sum(axis=0) + cells.sum(axis=1))
+    weights = sum(np.bincount(side, weights=np.abs(bottom), minlength=n) for side in (a, b))
+    effective = effective_identities(weights)
+    own = cells.data if isinstance(cells, sparse.sparray) else cells
+    return effective, pair_inflation(rows, own, effective)
+
+
+def _pairs_of_identities(a: IntArray, b: IntArray, n: int) -> int:
+    """Distinct pairs among those of identities a and b out of n; identities where a is b."""
+    return len(np.unique(np.minimum(a, b) * n + np.maximum(a, b)))
+
+
+def _of_one_mind(interval: Interval, trials: Callable[[], int], clip: tuple[float, float] | None) -> Interval:
+    """The interval of decisions that are all alike, from the number of independent trials."""
+    if clip not in DECISIONS or not interval.collapsed:
+        return interval
+    low, high = unanimous_ends(interval.estimate, trials(), interval.level, clip)
+    return replace(interval, low=low, high=high)
 
 
 def _check_options(n_identities: int, n_boot: int, level: float, batch_size: int) -> None:

@@ -9,20 +9,19 @@ equally many images it is the mean over the identity's own images.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, t
 
 from attribute_recovery.statistics.bootstrap import (
     Interval,
     defined_ratio,
     identity_weights,
-    quantile_interval,
     weighted_pair_sum,
 )
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, finite_vector, require_length
+from attribute_recovery.statistics.interval import replicate_interval
 from attribute_recovery.statistics.permutation import permutation_p_value
 
 # From weights of k identities, (r, k), to the figure under each, (r,).
@@ -151,8 +150,8 @@ def paired_difference(
         n_flips: flips of signs behind the p-value.
         seed: of these.
         level: nominal coverage, 0 to 1.
-        recentre: whether the figures are over pairs, whose bootstrap is shifted otherwise (Conti &
-            Clemencon, arXiv 2211.07245).
+        recentre: whether the figures are over pairs of different people, whose replicates count a pair's own
+            part thrice, see `interval.pair_inflation`.
 
     Returns:
         The difference.
@@ -162,38 +161,32 @@ def paired_difference(
     """
     for name in ("parts", "replicates"):
         require_length(f"second.{name}", getattr(second, name), len(getattr(first, name)))
-    interval = quantile_interval(
-        first.estimate - second.estimate,
-        first.replicates - second.replicates,
-        len(first.parts),
-        expanded_level(level, len(first.parts)),
-        None,
-        recentre=recentre,
-    )
     parts = first.parts - second.parts
     size = np.maximum(np.abs(first.parts), np.abs(second.parts)).max()
     parts[np.abs(parts) <= _ROUNDING * size] = 0.0
-    return Difference(replace(interval, level=level), sign_flip_p_value(parts, n_flips=n_flips, seed=seed))
+    replicates = first.replicates - second.replicates
+    interval = replicate_interval(
+        first.estimate - second.estimate,
+        replicates,
+        len(parts),
+        level,
+        None,
+        effective=len(parts),
+        inflation=_pair_inflation(replicates, parts) if recentre else None,
+    )
+    return Difference(interval, sign_flip_p_value(parts, n_flips=n_flips, seed=seed))
 
 
-def expanded_level(level: float, n_identities: int) -> float:
-    """The level whose quantiles of replicates cover at the level wanted, with few identities too.
-
-    Percentile intervals are too narrow by √((k − 1) / k), and use the normal's quantiles where t's are due
-    (Hesterberg, Am. Stat. 69, 2015, "expanded percentile interval").
-
-    Args:
-        level: nominal coverage, 0 to 1.
-        n_identities: k, at least 2.
-
-    Returns:
-        A larger level; near the one wanted where k is large.
-
-    >>> round(expanded_level(0.95, 20), 3), round(expanded_level(0.95, 2000), 3)
-    (0.968, 0.95)
-    """
-    k = n_identities
-    return 1 - 2 * float(norm.sf(math.sqrt(k / (k - 1)) * t.isf((1 - level) / 2, k - 1)))
+def _pair_inflation(replicates: FloatArray, parts: FloatArray) -> float | None:
+    """As `interval.pair_inflation`, where only replicates and parts are known: a pair's own part of the
+    variance counts three times in replicates and twice in the jackknife, whose Σ r_i² is larger by
+    k (k − 1) / (k − 2)²; None where it cannot be told."""
+    spread, jackknife = float(np.nanvar(replicates)), float(parts.var()) / (len(parts) - 1)
+    if not math.isfinite(jackknife) or spread <= 0:
+        return None
+    k = max(len(parts), 4)
+    lost = k * (k - 1) / ((k - 2) * (k - 3))
+    return max(2 * jackknife / spread * (k - 2) / (k - 3) - lost, 1 / 3)
 
 
 def sign_flip_p_value(parts: npt.ArrayLike, *, n_flips: int, seed: int) -> float:

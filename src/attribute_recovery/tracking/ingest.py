@@ -2,7 +2,7 @@
 
 One writer, after the jobs: a server that is down or slow holds up nothing, and what was not brought in is
 brought in the next time. Files are not copied; runs name them by path and sha256, as MLflow datasets. So no
-face ever comes in; and where people are pseudonymous, nor do the words of errors, which may name them.
+face ever comes in; where people are pseudonymous, nor does what may name them (`withheld`).
 """
 
 import fcntl
@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -24,6 +24,7 @@ from attribute_recovery.tracking.executions import (
     read_execution,
     read_record,
 )
+from attribute_recovery.tracking.withheld import without_names
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
@@ -39,7 +40,6 @@ KEY_LIMIT = 250
 BATCH = 100
 T = TypeVar("T")
 Identities = Literal["named", "pseudonymous"]
-WITHHELD = "withheld, since people are pseudonymous; it stands in the record"
 RUN_STATES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
@@ -148,13 +148,16 @@ class _Writer:
         self._experiment_id = self._experiment(experiment_name, artifacts)
 
     def add_execution(self, execution: _Execution) -> int:
+        if not self._named:
+            jobs = tuple(without_names(job) for job in execution.jobs)
+            execution = replace(execution, record=without_names(execution.record), jobs=jobs)
         known = self._runs_of(execution.name)
         parent = self._parent(execution, known)
         for record in execution.jobs:
             self._add_job(record, parent, known.get(record["record_id"]))
         if execution.ended:
             error = execution.record.get("error", "")
-            self._log(parent, tags={"error.message": error if self._named else WITHHELD} if error else {})
+            self._log(parent, tags={"error.message": error} if error else {})
             end = _milliseconds(execution.record["ended"])
             self._client.set_terminated(parent, RUN_STATES[execution.record["status"]], end)
         elif not execution.record:
@@ -211,7 +214,7 @@ class _Writer:
     def _add_job(self, record: Mapping[str, Any], parent: str, known: "Run | None") -> None:
         if known is not None and known.info.status != "RUNNING":
             return
-        tags = _tags(record, named=self._named)
+        tags = _tags(record)
         ids = {key: tags[key] for key in ("record_id", "execution")} | {"mlflow.parentRunId": parent}
         run_id = known.info.run_id if known else self._create(_run_name(record), record["started"], ids)
         self._log(run_id, tags=tags, params=_params(record))
@@ -254,10 +257,7 @@ def _run_name(record: Mapping[str, Any]) -> str:
     return " ".join([record["rule"], *record["wildcards"].values()])
 
 
-def _tags(record: Mapping[str, Any], *, named: bool) -> dict[str, str]:
-    error = dict(record.get("error", {}))
-    if "message" in error and not named:
-        error["message"] = WITHHELD
+def _tags(record: Mapping[str, Any]) -> dict[str, str]:
     tags = {
         "record_id": record["record_id"],
         "execution": record["execution"],
@@ -268,7 +268,7 @@ def _tags(record: Mapping[str, Any], *, named: bool) -> dict[str, str]:
         "mlflow.source.name": record["rule"],
         **{f"wildcard.{name}": value for name, value in record["wildcards"].items()},
         **{f"version.{name}": version for name, version in record["versions"].items()},
-        **{f"error.{name}": text for name, text in error.items()},
+        **{f"error.{name}": text for name, text in record.get("error", {}).items()},
     }
     return {_key(name): value for name, value in tags.items() if value}
 

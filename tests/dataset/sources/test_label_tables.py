@@ -50,8 +50,8 @@ def test_maad_face_is_joined_with_0_as_missing_and_minus_1_as_off(settings: Call
     assert found.labels.to_dict("list") == {"young": ["0", None, "1"], "wearing_hat": ["1", None, None]}
     assert found.label_sources == {"young": "maad.csv", "wearing_hat": "maad.csv"}
     assert list(found.remarks) == [
-        "maad.csv has no labels for 1 images",
-        "maad.csv has labels for 1 images that are not among these",
+        "the table of dataset.labels.0 has no labels for 1 images",
+        "the table of dataset.labels.0 has labels for 1 images that are not among these",
     ]
 
 
@@ -105,4 +105,30 @@ def test_what_is_missing_is_said_before_any_job(settings: Callable[..., Any], tm
     chosen = settings(["hat"], good)
     (tmp_path / "a.csv").unlink()
     with pytest.raises(ConfigError, match=r"^dataset\.labels\.0\.path: found .*a\.csv, which is not a file"):
+        label_tables.check_label_tables(chosen)
+
+
+@pytest.mark.parametrize("written", ["./Jos\u00e9/1.png", "Jos\u00e9\\1.png", "Jose\u0301/1.png"])
+def test_paths_that_mean_the_same_image_are_joined(settings: Callable[..., Any], written: str) -> None:
+    chosen = settings(
+        ["hat"], ("labels.csv", f"image_id,hat\n{written},1\nbo/1.png,0\n", "table", "image_id")
+    )
+    for name in ("Jos\u00e9/1.png", "Jose\u0301/1.png"):
+        found = label_tables.with_label_tables(listing(["bo/1.png", name]), chosen)
+        assert found.labels["hat"].tolist() == ["0", "1"]
+        assert found.image_ids == ["bo/1.png", name] and not found.remarks
+
+
+def test_images_whose_names_differ_in_form_alone_are_kept_apart(settings: Callable[..., Any]) -> None:
+    names = ["Jos\u00e9/1.png", "Jose\u0301/1.png"]
+    text = f"image_id,hat\n{names[0]},1\n{names[1]},0\n"
+    found = label_tables.with_label_tables(
+        listing(names), settings(["hat"], ("labels.csv", text, "table", "image_id"))
+    )
+    assert found.labels["hat"].tolist() == ["1", "0"]
+
+
+def test_a_label_in_two_columns_is_refused(settings: Callable[..., Any]) -> None:
+    chosen = settings(["hat"], ("labels.csv", "image_id,Hat,hat\na/1.png,1,0\n", "table", "image_id"))
+    with pytest.raises(ConfigError, match=r"^dataset\.attributes\.hat: found the columns 'Hat' and 'hat'"):
         label_tables.check_label_tables(chosen)

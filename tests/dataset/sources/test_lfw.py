@@ -73,7 +73,6 @@ def test_pairs_may_be_left_out(root: Path, settings_of: Settings) -> None:
             "found the line 'Cy 1', expected `name first second` or `name first other_name",
         ),
         ("Cy\t1\t2", "Cy\t1\tx", "found the line 'Cy 1 x'"),
-        ("Cy\t1\t2", "Cy\t1\t3", "names the image Cy/Cy_0003, which is not among the images"),
         (
             "Cy\t1\t2",
             "Cy\t1\tBo\t2",
@@ -86,6 +85,17 @@ def test_a_file_that_is_not_as_published_is_refused(root: Path, old: str, new: s
     (root / "pairs.txt").write_text(PAIRS.replace(old, new))
     with pytest.raises(ValueError, match=rf"pairs\.txt: .*{says}"):
         lfw.read_pairs(root / "pairs.txt", IMAGES)
+
+
+def test_pairs_of_images_that_are_not_there_are_kept_to_be_counted(root: Path) -> None:
+    (root / "pairs.txt").write_text(PAIRS.replace("Cy\t1\t2", "Cy\t1\t3"))
+    found = lfw.read_pairs(root / "pairs.txt", IMAGES)
+    assert len(found) == 4
+    assert found.loc[2, ["first", "second"]].tolist() == ["Cy/Cy_0001.jpg", "Cy/Cy_0003"]
+    with pytest.raises(
+        ValueError, match=r"names none of the images: its first is Ann_Lee/Ann_Lee_0001, the im"
+    ):
+        lfw.read_pairs(root / "pairs.txt", ["Di/Di_0001.jpg", "Di/Di_0002.jpg"])
 
 
 def test_what_is_missing_is_said_before_any_job(root: Path, settings_of: Settings) -> None:

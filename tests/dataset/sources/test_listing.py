@@ -1,5 +1,6 @@
 """What all sources share."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,24 @@ def test_what_is_not_there_is_said_with_its_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^dataset\.y: found .*no, which is not a folder; allowed is one$"):
         listing.require_folder(tmp_path / "no", "dataset.y", "one")
     listing.require_folder(tmp_path, "dataset.y", "one")
+
+
+def test_a_label_has_one_column() -> None:
+    listing.require_one_column(["a", "Hair", "b", "b"], ["a", "hair"], Path("t.csv"))
+    with pytest.raises(
+        ConfigError, match=r"^dataset\.attributes\.b: found the columns 'b' and 'B' in t\.csv"
+    ):
+        listing.require_one_column(["a", "b", "B"], ["b"], Path("t.csv"))
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "real.png").write_bytes(b"real")
+    read = listing.reader_of_files(tmp_path, ["pipe.png", "folder.png", "real.png", "gone.png"])
+    for row in (0, 1):
+        with pytest.raises(ValueError, match="is not a file"):
+            read(row)
+    assert read(2) == b"real"
+    with pytest.raises(FileNotFoundError):
+        read(3)

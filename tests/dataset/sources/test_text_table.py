@@ -35,7 +35,7 @@ def test_parquet_gives_the_same_texts(tmp_path: Path) -> None:
     ).to_parquet(path)
     assert text_table.column_names(path) == ["path", "whole", "real", "yes", "when"]
     found = text_table.read_text_table(path, ["path", "whole", "real", "yes", "when"])
-    assert found.iloc[0].tolist() == ["a", "1", "1.0", "True", "2020-01-01 00:00:00"]
+    assert found.iloc[0].tolist() == ["a", "1", "1", "True", "2020-01-01 00:00:00"]
     assert found.iloc[1].tolist() == ["b", None, None, None, None]
 
 
@@ -54,3 +54,28 @@ def test_what_is_no_table_is_refused(tmp_path: Path, name: str, content: bytes, 
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=says):
         text_table.read_text_table(tmp_path / name, ["a"])
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_the_first_line_says_what_lies_between_cells(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "excel.csv"
+    lines = ["path;glasses", "a/1,5.png;1", "a/2.png;0"]
+    path.write_bytes("\r\n".join(line.replace(";", separator) for line in lines).encode("utf-8-sig"))
+    assert text_table.column_names(path) == ["path", "glasses"]
+    found = text_table.read_text_table(path, ["path", "glasses"])
+    assert found["path"].tolist() == ["a/1,5.png", "a/2.png"]
+    assert found["glasses"].tolist() == ["1", "0"]
+
+
+def test_a_comma_in_the_first_line_wins(tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_text("path,remark;more\na;b.png,x;y\n")
+    assert text_table.read_text_table(path, ["path"])["path"].tolist() == ["a;b.png"]
+
+
+def test_whole_numbers_with_gaps_are_no_fractions(tmp_path: Path) -> None:
+    path = tmp_path / "faces.parquet"
+    pd.DataFrame({"identity": [7, None, 12], "age": [1.5, 2.0, None]}).to_parquet(path)
+    found = text_table.read_text_table(path, ["identity", "age"])
+    assert found["identity"].tolist() == ["7", None, "12"]
+    assert found["age"].tolist() == ["1.5", "2", None]

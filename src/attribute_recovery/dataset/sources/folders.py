@@ -28,7 +28,10 @@ def check_root(root: Path) -> None:
         ConfigError: it does not; the sentence begins with the key.
     """
     require_folder(root, "dataset.path", WHAT)
-    found = sum(1 for _ in _folders(root))
+    try:
+        found = sum(map(_is_shown_folder, _scanned(root)))
+    except ValueError as error:
+        raise ConfigError(f"dataset.path: {error}") from None
     if found < 2:
         raise ConfigError(f"dataset.path: found {found} folders in {root}, allowed is {WHAT}, at least 2")
 
@@ -37,7 +40,7 @@ def list_folders(settings: FoldersDataset) -> Listing:
     """All images below the root, by path; an image's identity is the folder right below the root.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, one has a name that is not UTF-8, or a folder cannot be read.
     """
     return list_root(settings.path)
 
@@ -46,14 +49,15 @@ def list_root(root: Path) -> Listing:
     """The listing of `list_folders` for a root.
 
     Raises:
-        ValueError: there are no images.
+        ValueError: as there.
     """
-    found, ignored = [], sum(1 for entry in os.scandir(root) if entry.is_file())
-    for folder in sorted(_folders(root)):
-        for above, _, names in os.walk(folder):
-            images = [name for name in names if name.lower().endswith(ENDINGS) and not name.startswith(".")]
-            ignored += len(names) - len(images)
-            found += [(Path(above) / name).relative_to(root).as_posix() for name in images]
+    found, ignored = [], sum(_is_ignored(entry) for entry in _scanned(root))
+    for image_id, entry in files_below(root):
+        if is_image(entry.name):
+            _require_text(image_id, root)
+            found.append(image_id)
+        else:
+            ignored += _is_ignored(entry)
     if not found:
         raise ValueError(f"{root}: found no image, expected {WHAT} ({', '.join(ENDINGS)})")
     found.sort()
@@ -61,6 +65,69 @@ def list_root(root: Path) -> Listing:
     return Listing(found, identities, reader_of_files(root, found), ignored=ignored)
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """The folders right below the root, links to folders too."""
-    return (Path(entry.path) for entry in os.scandir(root) if entry.is_dir() and entry.name[:1] != ".")
+def is_image(name: str) -> bool:
+    """Whether a file is an image by its name; hidden ones are not, which macOS writes beside images."""
+    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+
+
+def files_below(root: Path) -> "Iterator[tuple[str, os.DirEntry[str]]]":
+    """Every file in the folders of a root, in no order: its path relative to the root, and its entry.
+
+    Links are followed, but not to a folder that they lie in. Folders whose name begins with a point are left
+    out, as are files in the root itself.
+
+    Raises:
+        ValueError: a folder cannot be read.
+    """
+    for entry in _scanned(root):
+        if _is_shown_folder(entry):
+            yield from _below(entry, entry.name, [os.path.realpath(root)])
+
+
+def _below(
+    folder: "os.DirEntry[str]", shown: str, above: list[str]
+) -> "Iterator[tuple[str, os.DirEntry[str]]]":
+    linked = folder.is_symlink()
+    real = os.path.realpath(folder.path) if linked else os.path.join(above[-1], folder.name)
+    if linked and real in above:
+        return
+    for entry in _scanned(folder.path):
+        name = f"{shown}/{entry.name}"
+        if _is_shown_folder(entry):
+            yield from _below(entry, name, [*above, real])
+        elif not _is_folder(entry):
+            yield name, entry
+
+
+def _scanned(folder: Path | str) -> "list[os.DirEntry[str]]":
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be read as a folder ({error.strerror})") from error
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _is_shown_folder(entry: "os.DirEntry[str]") -> bool:
+    return entry.name[:1] != "." and _is_folder(entry)
+
+
+def _is_ignored(entry: "os.DirEntry[str]") -> bool:
+    return entry.name[:1] != "." and not _is_folder(entry)
+
+
+def _require_text(image_id: str, root: Path) -> None:
+    """Tables hold UTF-8, and older systems wrote names in other encodings."""
+    try:
+        image_id.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{root}: found an image called {os.fsencode(image_id)!r}, which is not UTF-8; allowed are names "
+            "in UTF-8"
+        ) from None

@@ -5,13 +5,22 @@ Attribute Dataset for Face Images", IEEE TIFS 2021: `Filename`, `Identity`, and 
 -1 (negative) for each attribute.
 """
 
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from attribute_recovery.config_faces import BroughtFaces, LabelTable
 from attribute_recovery.config_files import ConfigError
-from attribute_recovery.dataset.sources.listing import Listing, label_name, require_file
+from attribute_recovery.dataset.sources.listing import (
+    Listing,
+    label_name,
+    require_file,
+    require_one_column,
+)
 from attribute_recovery.dataset.sources.text_table import column_names, read_text_table
 
 # MAAD-Face's numbers in terms of on and off.
@@ -39,6 +48,7 @@ def check_label_tables(settings: BroughtFaces) -> dict[str, str]:
             raise ConfigError(
                 f"{key}.key: found {table.key!r}, allowed are the columns of {table.path}: {', '.join(names)}"
             )
+        require_one_column([name for name in names if name != table.key], settings.attributes, table.path)
         own = {label_name(name): table.path.name for name in names if name != table.key}
         twice = sorted(set(own) & set(found) & set(settings.attributes))
         if twice:
@@ -63,8 +73,8 @@ def with_label_tables(listing: Listing, settings: BroughtFaces) -> Listing:
     if labels.empty:
         labels = pd.DataFrame(index=range(len(listing)))
     sources = dict(listing.label_sources)
-    for table in settings.labels:
-        found, remark = _joined(listing, table, settings)
+    for number, table in enumerate(settings.labels):
+        found, remark = _joined(listing, table, settings, f"dataset.labels.{number}")
         twice = [name for name in found if name in labels]
         if twice:
             raise ValueError(
@@ -76,8 +86,13 @@ def with_label_tables(listing: Listing, settings: BroughtFaces) -> Listing:
     return replace(listing, labels=labels, remarks=remarks, label_sources=sources)
 
 
-def _joined(listing: Listing, table: LabelTable, settings: BroughtFaces) -> tuple[pd.DataFrame, list[str]]:
-    """The labels of a table, row by row of the listing, and what to say about it."""
+def _joined(
+    listing: Listing, table: LabelTable, settings: BroughtFaces, key: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """The labels of a table, row by row of the listing, and what to say about it.
+
+    The remarks stand on the page, so they have the table's key in the configuration, not its file's name.
+    """
     columns = [
         name
         for name in column_names(table.path)
@@ -87,7 +102,7 @@ def _joined(listing: Listing, table: LabelTable, settings: BroughtFaces) -> tupl
     twice = rows[table.key][rows[table.key].duplicated()].dropna()
     if len(twice):
         raise ValueError(f"{table.path}: image {twice.iloc[0]!r} is there twice; allowed is one row an image")
-    places = pd.Index(rows[table.key]).get_indexer(pd.Index(listing.image_ids))
+    places = _places(rows[table.key].tolist(), listing.image_ids)
     if not len(rows):
         raise ValueError(f"{table.path}: has no rows, expected one for each image")
     if not (places >= 0).any():
@@ -101,9 +116,29 @@ def _joined(listing: Listing, table: LabelTable, settings: BroughtFaces) -> tupl
     if table.format == "maad":
         found = found.apply(lambda column: _from_maad(column, table))
     absent, other = int((places < 0).sum()), len(rows) - int((places >= 0).sum())
-    remarks = [f"{table.path.name} has no labels for {absent} images"] if absent else []
-    remarks += [f"{table.path.name} has labels for {other} images that are not among these"] if other else []
+    remarks = [f"the table of {key} has no labels for {absent} images"] if absent else []
+    remarks += [f"the table of {key} has labels for {other} images that are not among these"] if other else []
     return found.rename(columns=label_name), remarks
+
+
+def _places(keys: Sequence[str | None], image_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The row of each image in a table by its key, −1 where it has none; texts that mean one path are one."""
+    wanted = [_plain(name) for name in image_ids]
+    found = [None if key is None else _plain(key) for key in keys]
+    told = [key for key in found if key is not None]
+    if len(set(wanted)) < len(wanted) or len(set(told)) < len(told):
+        wanted, found = list(image_ids), list(keys)
+    row_of = {key: row for row, key in enumerate(found) if key is not None}
+    return np.array([row_of.get(name, -1) for name in wanted], np.int64)
+
+
+def _plain(path: str) -> str:
+    """A path as most systems write it: some compose accents, some do not, some divide folders by backslashes.
+
+    >>> _plain(".\\\\ann\\\\1.png"), _plain("e\\u0301/1.png") == "\\xe9/1.png"
+    ('ann/1.png', True)
+    """
+    return unicodedata.normalize("NFC", path.replace("\\", "/")).removeprefix("./")
 
 
 def _from_maad(column: "pd.Series[str]", table: LabelTable) -> "pd.Series[str]":

@@ -28,8 +28,8 @@ def list_lfw(settings: LfwDataset) -> Listing:
     """All images, by path, with the standard pairs where their file is given.
 
     Raises:
-        ValueError: there are no images, the file of pairs is not in its published form, or it names an image
-            that is not there.
+        ValueError: there are no images, the file of pairs is not in its published form, or it names none of
+            the images.
     """
     listing = list_root(settings.path)
     if settings.pairs is None:
@@ -48,10 +48,11 @@ def read_pairs(path: Path, image_ids: list[str]) -> pd.DataFrame:
         image_ids: Images that there are, such as `Ann_Veneman/Ann_Veneman_0001.jpg`.
 
     Returns:
-        Columns fold (from 0), first and second (image_ids) and genuine.
+        Columns fold (from 0), first and second (image_ids, without their ending where there is no such image)
+        and genuine.
 
     Raises:
-        ValueError: the file is not in that form, or names an image that is not there.
+        ValueError: the file is not in that form, or names none of the images.
     """
     try:
         lines = [line.split() for line in path.read_text("utf-8").splitlines() if line.strip()]
@@ -78,11 +79,16 @@ def read_pairs(path: Path, image_ids: list[str]) -> pd.DataFrame:
                 f"{'genuine' if genuine else 'impostor'} ones of fold {fold + 1}, expected {each} genuine "
                 f"pairs and then {each} impostor pairs in each"
             )
+    if not {name for row in rows for name in row[1:3]} & set(image_ids):
+        raise ValueError(
+            f"{path}: names none of the images: its first is {rows[0][1]}, the images are called "
+            f"{image_ids[0] if image_ids else 'nothing'}; allowed are folders as LFW has them"
+        )
     return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
 
 
 def _pair(line: list[str], path: Path, known: dict[str, str]) -> tuple[str, str]:
-    """The images of `name first second` or `name first other_name second`."""
+    """The images of `name first second` or `name first other_name second`; a name where there is none."""
     texts = [line[0], line[1], line[0], line[2]] if len(line) == 3 else line
     if len(texts) != 4 or not (texts[1].isdigit() and texts[3].isdigit()):
         raise ValueError(
@@ -90,7 +96,4 @@ def _pair(line: list[str], path: Path, known: dict[str, str]) -> tuple[str, str]
             "`name first other_name second`"
         )
     names = [f"{name}/{name}_{int(number):04d}" for name, number in (texts[:2], texts[2:])]
-    for name in names:
-        if name not in known:
-            raise ValueError(f"{path}: names the image {name}, which is not among the images")
-    return known[names[0]], known[names[1]]
+    return known.get(names[0], names[0]), known.get(names[1], names[1])

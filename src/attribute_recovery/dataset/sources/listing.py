@@ -1,6 +1,7 @@
 """What every source of faces gives: records that are listed at once and read one by one."""
 
-from collections.abc import Callable, Mapping, Sequence
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class Listing:
         pairs: standard pairs, columns fold (int), first and second (image_ids) and genuine (bool); or None.
         label_sources: the file that each label comes from.
         remarks: what to know of the source, sentences without their full stop.
-        ignored: files below the root that are no images.
+        ignored: files below the root that are no images, hidden ones not counted.
     """
 
     image_ids: Sequence[str]
@@ -76,7 +77,11 @@ def reader_of_files(root: Path, image_ids: Sequence[str]) -> Callable[[int], byt
     """The `read` of images that are files below a root."""
 
     def read(row: int) -> bytes:
-        return (root / image_ids[row]).read_bytes()
+        path = root / image_ids[row]
+        # Reading from a pipe would wait for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError("is not a file")
+        return path.read_bytes()
 
     return read
 
@@ -88,6 +93,21 @@ def label_name(column: str) -> str:
     ('5_o_clock_shadow', 'facial_hair')
     """
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in column.strip()).lower()
+
+
+def require_one_column(columns: Sequence[str], declared: Iterable[str], table: Path) -> None:
+    """Make sure that no declared attribute has two columns in a table.
+
+    Raises:
+        ConfigError: one has, by equal names or names that differ in case alone; it begins with the key.
+    """
+    for name in declared:
+        found = [column for column in columns if label_name(column) == name]
+        if len(found) > 1:
+            raise ConfigError(
+                f"dataset.attributes.{name}: found the columns {found[0]!r} and {found[1]!r} in {table}, "
+                "allowed is one"
+            )
 
 
 def require_file(path: Path, key: str, what: str) -> None:

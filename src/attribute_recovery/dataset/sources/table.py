@@ -15,6 +15,7 @@ from attribute_recovery.dataset.sources.listing import (
     reader_of_files,
     require_file,
     require_folder,
+    require_one_column,
 )
 from attribute_recovery.dataset.sources.text_table import column_names, read_text_table
 
@@ -38,6 +39,7 @@ def check_table(settings: TableDataset) -> None:
                 f"dataset.columns.{key}: found {name!r}, allowed are the columns of {settings.path}: "
                 f"{', '.join(names)}"
             )
+    require_one_column(label_columns(settings), settings.attributes, settings.path)
     if settings.splits.by == "source" and columns.split is None:
         raise ConfigError("dataset.columns.split: found null, allowed is a column where splits are by source")
     if settings.align.by == "landmarks":

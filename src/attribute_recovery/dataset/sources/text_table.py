@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 CSV_ENDINGS = (".csv", ".txt")
+# Between cells; what spreadsheets write depends on the country.
+SEPARATORS = (",", ";", "\t")
 PARQUET_ENDINGS = (".parquet", ".pq")
 # Texts that mean that there is no value, in any case.
 MISSING = ("", "nan")
@@ -27,7 +29,8 @@ def column_names(path: Path) -> list[str]:
     _require_csv(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            names = next(csv.reader(file), [])
+            head = file.readline()
+        names = next(csv.reader([head], delimiter=_separator(head)), [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read as CSV ({error})") from error
     if not names:
@@ -39,7 +42,7 @@ def read_text_table(path: Path, columns: list[str]) -> pd.DataFrame:
     """Columns of a table as texts, None where a cell is empty or NaN.
 
     Args:
-        path: CSV (comma, UTF-8) or Parquet.
+        path: CSV (UTF-8; comma, or semicolon or tab where the first line has no comma) or Parquet.
         columns: Names of the columns to read, none twice.
 
     Returns:
@@ -56,14 +59,29 @@ def read_text_table(path: Path, columns: list[str]) -> pd.DataFrame:
         if path.suffix.lower() in PARQUET_ENDINGS:
             table = pd.read_parquet(path, columns=columns)
         else:
-            table = pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            table = _read_csv(path, columns)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ValueError(f"{path}: cannot be read as a table ({' '.join(str(error).split())})") from error
     texts = {name: pd.Series([_text(value) for value in table[name]], dtype=object) for name in columns}
     return pd.DataFrame(texts, columns=columns, dtype=object)
 
 
+def _separator(head: str) -> str:
+    """The first of the separators that a line has; a comma where it has none."""
+    return next((each for each in SEPARATORS if each in head), SEPARATORS[0])
+
+
+def _read_csv(path: Path, columns: list[str]) -> pd.DataFrame:
+    with path.open(encoding="utf-8-sig") as file:
+        separator = _separator(file.readline())
+    return pd.read_csv(
+        path, usecols=columns, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+    )
+
+
 def _text(value: object) -> str | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of whole numbers with gaps is stored as floats
     text = "" if value is None or value is pd.NA or value is pd.NaT else str(value).strip()
     return None if text.lower() in MISSING else text
 

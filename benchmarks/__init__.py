@@ -1,0 +1,1 @@
+"""What is measured beside the pipeline; nothing here is part of the package."""

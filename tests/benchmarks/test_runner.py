@@ -1,0 +1,91 @@
+"""A run goes on where it stopped, and a quick one can't be taken for a whole one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.validation import coverage, nulls, runner, same_scores
+from benchmarks.validation.__main__ import main
+from benchmarks.validation.page import read_results
+from benchmarks.validation.rows import ROWS, row_named
+
+
+def run(tmp_path: Path, name: str, said: list[str] | None = None, seed: int = 1) -> dict[str, Any]:
+    path = runner.run_row(
+        row_named(name),
+        seed=seed,
+        quick=True,
+        processes=1,
+        results=tmp_path / "results",
+        scratch=tmp_path / "scratch",
+        say=(said if said is not None else []).append,
+    )
+    return json.loads(path.read_text())
+
+
+def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    first = run(tmp_path, "nothing-found")
+    (folder,) = (tmp_path / "scratch" / "quick").iterdir()
+    chunks = sorted(folder.iterdir())
+    assert [path.stem for path in chunks] == list(nulls.plan(True, 1))
+    kept, lost = chunks[0].stat().st_mtime_ns, json.loads(chunks[1].read_text())["found"]
+    chunks[1].unlink()
+    said: list[str] = []
+    again = run(tmp_path, "nothing-found", said)
+    assert said[0] == "nothing-found: 1 of 2 chunks are there" and len(said) == 2
+    assert chunks[0].stat().st_mtime_ns == kept
+    assert json.loads(chunks[1].read_text())["found"] == lost  # the same draws
+    assert again["goals"] == first["goals"] and again["tables"] == first["tables"]
+    assert again["quick"] is True and again["seed"] == 1
+
+
+def test_other_seeds_and_other_code_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, "nothing-found", seed=1)
+    run(tmp_path, "nothing-found", seed=2)
+    monkeypatch.setattr(runner, "code_of", lambda module: "f" * 64)
+    run(tmp_path, "nothing-found", seed=2)
+    assert len(list((tmp_path / "scratch" / "quick").iterdir())) == 3
+
+
+def test_the_code_of_a_row_is_what_it_reaches_here_and_in_the_package() -> None:
+    codes = {module: runner.code_of(f"{runner.HERE}.{module}") for module in ("coverage", "nulls", "worlds")}
+    assert len(set(codes.values())) == 3
+    assert codes["nulls"] == runner.code_of(f"{runner.HERE}.nulls")
+
+
+def test_a_result_says_what_it_rests_on_and_not_where(tmp_path: Path) -> None:
+    result = run(tmp_path, "nothing-found")
+    assert set(result["machine"]) == {"cores", "architecture", "python", "numpy"}
+    assert {"commit", "seed", "code", "core_minutes", "goals", "tables"} <= set(result)
+
+
+def test_a_quick_result_is_refused_by_the_page(tmp_path: Path) -> None:
+    run(tmp_path, "nothing-found")
+    with pytest.raises(ValueError, match="quick is True, allowed is a result of a whole run"):
+        read_results(tmp_path / "results")
+
+
+@pytest.mark.parametrize("name", ["effects-true", "nonsense"])
+def test_a_row_that_is_not_there_is_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--quick", "--only", name]) == 1
+    assert f"--only: found {name!r}, allowed are intervals-cover" in capsys.readouterr().err
+
+
+def test_missing_peers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(same_scores.VARIABLE, "/nowhere/python")
+    with pytest.raises(ValueError, match="/nowhere/python: not there; `make validation` installs"):
+        same_scores.work({"kind": "few", "seed": 1})
+
+
+def test_all_questions_are_there() -> None:
+    assert len(ROWS) == 12
+    assert len({row.name for row in ROWS}) == 12
+    assert {row.module for row in ROWS if row.module} == {"coverage", "nulls", "same_scores"}
+
+
+def test_whole_runs_are_of_the_size_that_is_asked_for() -> None:
+    draws = [chunk for chunk in coverage.plan(False, 1).values() if chunk["kind"] == "draws"]
+    for people in coverage.PEOPLE:
+        assert sum(chunk["draws"] for chunk in draws if chunk["people"] == people) == 2000
+    assert sum(chunk["seeds"] for chunk in nulls.plan(False, 1).values()) == 200
