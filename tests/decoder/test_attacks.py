@@ -11,7 +11,6 @@ from attribute_recovery.config import Compute, DecoderSection
 from attribute_recovery.dataset.store import read_array, read_table
 from attribute_recovery.decoder.attacks import (
     CALIBRATION_IMAGES,
-    _spread_of_table,
     attack_metrics,
     attack_rates,
     other_images,
@@ -185,36 +184,3 @@ def test_t_of_another_recognizer_is_refused(
     )
     with pytest.raises(ValueError, match="the recognizer that .* was trained for; train the decoder again"):
         sample_and_attack(settings, 2, 30, compute, **(paths | {"transformer_card": other}))
-
-
-def test_the_spread_is_over_the_images_where_an_attribute_is_known(schema: AttributeSchema) -> None:
-    rng = np.random.default_rng(5)
-    truth = {name: rng.standard_normal(60) for name in ("yaw", "smile")}
-    read = rng.standard_normal((60, 20, 7)).astype(np.float32)
-    people = np.repeat([f"p{i}" for i in range(15)], 4).astype(object)
-    known = rng.random(60) < 0.6
-    some = {name: column[known] for name, column in truth.items()}
-    expected = spread(schema, read[known], some, some, people[known], 20, 0)
-    partial = {
-        "yaw": np.where(known, truth["yaw"], np.nan),
-        "smile": truth["smile"],
-    }
-    found = spread(schema, read, partial, partial, people, 20, 0, {"smile"})
-    assert found == {key: {"yaw": values["yaw"]} for key, values in expected.items()}
-
-
-def test_attributes_of_which_too_little_is_known_have_no_spread(schema: AttributeSchema) -> None:
-    people = np.repeat([f"p{i}" for i in range(16)], 2).astype(object)
-    rows = pd.DataFrame({"identity": people, "split": ["train"] * 16 + ["test"] * 16})
-    rng = np.random.default_rng(0)
-    values = {"attribute.yaw": rng.standard_normal(32).astype(np.float32)}
-    values["attribute.smile"] = np.where(np.arange(32) < 30, rng.random(32), np.nan).astype(np.float32)
-    values["attribute.yaw"][16:30] = np.nan
-    for attribute in schema.discrete:
-        values[f"attribute.{attribute.name}"] = np.array([None] * 32, dtype=object)
-    rows = rows.assign(**values)
-    found = _spread_of_table(schema, rows, rows.iloc[16:], rng.random((16, 20, 7)).astype(np.float32), 20, 0)
-    assert set(found["coverage_90"]) == {"smile"}
-    assert set(found["not_measured"]) == {"yaw"}
-    assert found["known_images"] == {"yaw": 2, "smile": 14}
-    assert (found["n_images"], found["n_identities"]) == (16, 8)

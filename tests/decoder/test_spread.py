@@ -4,13 +4,14 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
 from attribute_recovery.attributes.heads import Estimates
 from attribute_recovery.dataset.attributes import AttributeSchema
-from attribute_recovery.decoder.spread import reading_slices, readings, spread
+from attribute_recovery.decoder.spread import reading_slices, readings, spread, spread_of_table
 
 
 def test_reading_slices_give_one_column_a_number_and_one_a_class(schema: AttributeSchema) -> None:
@@ -118,3 +119,35 @@ def test_an_attribute_without_variance_has_no_skill(schema: AttributeSchema) -> 
     people = np.array(list("aabb"), dtype=object)
     found = spread(schema, np.ones((4, 20, 7), np.float32), truth, truth, people, 20, 0)
     assert found["crps_skill"] == {"yaw": None, "smile": None}
+
+
+def test_the_spread_is_over_the_images_where_an_attribute_is_known(schema: AttributeSchema) -> None:
+    rng = np.random.default_rng(5)
+    truth = {name: rng.standard_normal(60) for name in ("yaw", "smile")}
+    read = rng.standard_normal((60, 20, 7)).astype(np.float32)
+    people = np.repeat([f"p{i}" for i in range(15)], 4).astype(object)
+    known = rng.random(60) < 0.6
+    some = {name: column[known] for name, column in truth.items()}
+    expected = spread(schema, read[known], some, some, people[known], 20, 0)
+    partial = {
+        "yaw": np.where(known, truth["yaw"], np.nan),
+        "smile": truth["smile"],
+    }
+    found = spread(schema, read, partial, partial, people, 20, 0, {"smile"})
+    assert found == {key: {"yaw": values["yaw"]} for key, values in expected.items()}
+
+
+def test_attributes_of_which_too_little_is_known_have_no_spread(schema: AttributeSchema) -> None:
+    people = np.repeat([f"p{i}" for i in range(16)], 2).astype(object)
+    rows = pd.DataFrame({"identity": people, "split": ["train"] * 16 + ["test"] * 16})
+    rng = np.random.default_rng(0)
+    values = {"attribute.yaw": rng.standard_normal(32).astype(np.float32)}
+    values["attribute.smile"] = np.where(np.arange(32) < 30, rng.random(32), np.nan).astype(np.float32)
+    values["attribute.yaw"][16:30] = np.nan
+    for attribute in schema.discrete:
+        values[f"attribute.{attribute.name}"] = np.array([None] * 32, dtype=object)
+    rows = rows.assign(**values)
+    found = spread_of_table(schema, rows, rows.iloc[16:], rng.random((16, 20, 7)).astype(np.float32), 20, 0)
+    assert set(found["coverage_90"]) == {"smile"}
+    assert set(found["not_measured"]) == {"yaw"}
+    assert found["known_images"] == {"yaw": 2, "smile": 14}
