@@ -1,4 +1,4 @@
-"""What would have to change for a decision to change, on the sphere and in the face.
+"""What would have to change for a decision to change, on the sphere and in the face; what carries its errors.
 
 INPUTS:
     images               results/EXPERIMENT/dataset/images.bcolz
@@ -20,6 +20,7 @@ INPUTS:
 OUTPUTS:
     representation       results/EXPERIMENT/RECOGNIZER/counterfactuals/representation.parquet
     attribute            results/EXPERIMENT/RECOGNIZER/counterfactuals/attribute.parquet
+    shapley              results/EXPERIMENT/RECOGNIZER/counterfactuals/shapley.parquet
     metrics              results/EXPERIMENT/RECOGNIZER/counterfactuals/metrics.json
     pictures             results/EXPERIMENT/RECOGNIZER/counterfactuals/pictures
 """
@@ -57,6 +58,7 @@ rule counterfactuals:
     output:
         representation="results/{experiment}{fold}/{recognizer}/counterfactuals/representation.parquet",
         attribute="results/{experiment}{fold}/{recognizer}/counterfactuals/attribute.parquet",
+        shapley="results/{experiment}{fold}/{recognizer}/counterfactuals/shapley.parquet",
         metrics="results/{experiment}{fold}/{recognizer}/counterfactuals/metrics.json",
         pictures=directory("results/{experiment}{fold}/{recognizer}/counterfactuals/pictures"),
         manifest="results/{experiment}{fold}/{recognizer}/counterfactuals/manifest-counterfactuals.json",

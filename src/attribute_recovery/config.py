@@ -11,10 +11,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from attribute_recovery.config_attributes import AttributesSection, check_not_cross_fitted
 from attribute_recovery.config_authors import AuthorsDecoder, AuthorsGenerator, check_authors
+from attribute_recovery.config_counterfactuals import CounterfactualsSection
 from attribute_recovery.config_faces import (
     CelebaDataset,
     FoldersDataset,
@@ -32,7 +33,6 @@ from attribute_recovery.config_marginals import (
     PositiveReal,
     Probability,
     Section,
-    rising,
 )
 from attribute_recovery.config_recognizers import ExperimentThreshold, RecognizerConfig
 from attribute_recovery.config_significance import SignificanceSection
@@ -41,7 +41,14 @@ from attribute_recovery.config_world import WorldDataset
 # Stages that are about attributes; a run in which nothing reads any goes without them.
 STAGES_OF_ATTRIBUTES = ("attributes", "recovery", "significance", "counterfactuals")
 
-__all__ = ["Config", "ConfigError", "load_config", "parse_config", "read_overlaid"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "CounterfactualsSection",
+    "load_config",
+    "parse_config",
+    "read_overlaid",
+]
 
 
 class Compute(Section):
@@ -176,24 +183,6 @@ class RecoverySection(Section):
 
     probe_hidden: Positive = Field(description="width of the small network that probes z")
     probe_steps: Positive = Field(description="optimiser steps of the probe")
-
-
-class CounterfactualsSection(Section):
-    """What would have to change for a decision to change."""
-
-    representation_pairs: Positive = Field(
-        description="pairs for each direction of representation counterfactuals"
-    )
-    travel: Annotated[float, Field(ge=1.0)] = Field(
-        description="travel on the sphere, times the closed form's"
-    )
-    attribute_pairs: Annotated[int, Field(ge=2)] = Field(
-        description="pairs of attribute counterfactuals, half genuine"
-    )
-    max_attributes: Positive = Field(description="largest number of attributes an explanation may change")
-    quantile_range: Annotated[tuple[Probability, Probability], AfterValidator(rising)] = Field(
-        description="range of observed values an edit stays within"
-    )
 
 
 class ReportSection(Section):

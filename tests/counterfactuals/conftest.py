@@ -179,7 +179,13 @@ def material(world: SimpleNamespace) -> Callable[..., Material]:
 @pytest.fixture(scope="session")
 def settings() -> CounterfactualsSection:
     return CounterfactualsSection(
-        representation_pairs=6, travel=1.4, attribute_pairs=8, max_attributes=3, quantile_range=(0.1, 0.9)
+        representation_pairs=6,
+        travel=1.4,
+        attribute_pairs=8,
+        max_attributes=3,
+        quantile_range=(0.1, 0.9),
+        error_pairs=6,
+        error_orders=2,
     )
 
 

@@ -216,6 +216,7 @@ def outputs(folder: Path) -> dict[str, Path]:
     names = {
         "representation": "r.parquet",
         "attribute": "a.parquet",
+        "shapley": "s.parquet",
         "metrics": "m.json",
         "pictures": "pictures",
     }
@@ -239,6 +240,23 @@ def test_the_entry_writes_tables_rates_and_a_folder_of_pictures(
     assert moved["image_id"].str.startswith("test-").all()
     assert written["pictures"].is_dir()
     assert values["n_identities"] == 5
+    explained = pd.read_parquet(written["shapley"])
+    assert explained["pair"].nunique() == sum(values["explained_pairs"].values()) == 6
+    assert explained["image_id"].str.startswith("test-").all()
+
+
+def test_no_error_is_explained_where_none_is_asked_for(
+    tiny, settings: CounterfactualsSection, compute: Compute, tmp_path: Path
+) -> None:
+    """And all else is as it is beside them, byte for byte."""
+    with_errors, without = outputs(tmp_path / "a"), outputs(tmp_path / "b")
+    explain(settings, 3, 20, compute, **tiny, **with_errors)
+    off = settings.model_copy(update={"error_pairs": 0})
+    values = explain(off, 3, 20, compute, **tiny, **without)
+    assert len(pd.read_parquet(without["shapley"])) == values["error_images"] == 0
+    assert not list(without["pictures"].glob("errors*"))
+    for name in ("representation", "attribute"):
+        assert with_errors[name].read_bytes() == without[name].read_bytes()
 
 
 def test_the_entry_gives_the_same_tables_again(
@@ -247,7 +265,7 @@ def test_the_entry_gives_the_same_tables_again(
     first, second = outputs(tmp_path / "a"), outputs(tmp_path / "b")
     for written in (first, second):
         explain(settings, 3, 20, compute, **tiny, **written)
-    for name in ("representation", "attribute", "metrics"):
+    for name in ("representation", "attribute", "shapley", "metrics"):
         assert first[name].read_bytes() == second[name].read_bytes()
 
 
@@ -262,7 +280,8 @@ def test_the_entry_succeeds_where_nothing_can_flip(
     assert values["representation_flip_rate"] == {"to_non_match": None, "to_match": 0.0}
     assert values["attribute_flip_rate"] == 0
     assert values["attributes_changed"] is None
-    assert list(written["pictures"].iterdir()) == []
+    assert values["wrong_pairs"]["false_match"] == 0 < values["wrong_pairs"]["false_non_match"]
+    assert all(path.name.startswith("errors") for path in written["pictures"].iterdir())
 
 
 def test_edits_stay_inside_the_configured_quantiles(

@@ -193,3 +193,111 @@ def test_what_cannot_be_computed_is_refused() -> None:
         shapley_values(additive(np.ones((1, 3))), np.ones(3, bool), antithetic_pairs=2, seed=1)
     with pytest.raises(ValueError, match="antithetic_pairs: found 1, allowed is 2 or more"):
         shapley_values(additive(np.ones((1, 3))), everyone_plays(1, 3), antithetic_pairs=1, seed=1)
+
+
+def similarity_games(games: int, players: int, seed: int) -> np.ndarray:
+    """Worths (g, 2^players) like those of faces: cosines of bent sums of moves, some of which interact."""
+    rng, table = np.random.default_rng(seed), []
+    members = (np.arange(2**players)[:, None] >> np.arange(players) & 1).astype(float)
+    for _ in range(games):
+        moves = rng.normal(size=(players, 32)) * rng.exponential(0.08, size=(players, 1))
+        shared = rng.normal(size=(players, players, 32)) * 0.01
+        start, other = rng.normal(size=(2, 32)) / 6
+        images = start + members @ moves + np.einsum("ci,ijd,cj->cd", members, shared, members)
+        embeddings = np.tanh(2 * images)
+        target = np.tanh(2 * (other + start + moves.sum(0)))
+        norms = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(target)
+        table.append(embeddings @ target / norms)
+    return np.array(table)
+
+
+def plain_orders(worths: np.ndarray, players: int, budget: int, rng: np.random.Generator) -> np.ndarray:
+    """Values from orders without their reverses, as many as the budget of coalitions allows."""
+    asked, added = {0, 2**players - 1}, []
+    while len(asked) < budget:
+        members, row = 0, np.zeros(players)
+        for player in rng.permutation(players):
+            row[player] = worths[members | 1 << player] - worths[members]
+            members |= 1 << int(player)
+            asked.add(members)
+        added.append(row)
+    return np.mean(added, axis=0)
+
+
+def kernel_regression(worths: np.ndarray, players: int, budget: int, rng: np.random.Generator) -> np.ndarray:
+    """Kernel SHAP with pairs of a coalition and its complement (Covert & Lee, AISTATS 2021).
+
+    The additive game nearest to the coalitions drawn, which are weighted by how often they were.
+    """
+    sizes = np.arange(1, players)
+    chances = 1 / (sizes * (players - sizes))
+    drawn: dict[int, int] = {}
+    while len(drawn) + 2 < budget:
+        chosen = rng.permutation(players)[: rng.choice(sizes, p=chances / chances.sum())]
+        number = int((1 << chosen).sum())
+        for each in (number, 2**players - 1 - number):
+            drawn[each] = drawn.get(each, 0) + 1
+    numbers, weights = np.array(list(drawn)), np.sqrt(list(drawn.values()))
+    members = (numbers[:, None] >> np.arange(players) & 1).astype(float)
+    whole = worths[-1] - worths[0]
+    rest = worths[numbers] - worths[0] - members.mean(1) * whole
+    centred = members - members.mean(1, keepdims=True)
+    found = np.linalg.lstsq(centred * weights[:, None], rest * weights, rcond=None)[0]
+    return found - found.mean() + whole / players
+
+
+def test_at_equal_cost_reversed_orders_are_far_better_than_plain_ones_and_as_good_as_regression() -> None:
+    players, games, pairs = 9, 30, 4
+    table = similarity_games(games, players, 6)
+    asked = np.zeros(games, np.int64)
+
+    def worth(numbers: np.ndarray, coalitions: np.ndarray) -> np.ndarray:
+        np.add.at(asked, numbers, 1)
+        return table[numbers, coalitions @ (1 << np.arange(players))]
+
+    everyone = everyone_plays(games, players)
+    exact = shapley_values(worth, everyone, antithetic_pairs=2, seed=1, exact_players=players).values
+    errors: dict[str, list[float]] = {"antithetic": [], "plain": [], "regression": []}
+    for seed in range(20):
+        asked[:] = 0
+        found = {"antithetic": shapley_values(worth, everyone, antithetic_pairs=pairs, seed=seed).values}
+        for name, estimate in (("plain", plain_orders), ("regression", kernel_regression)):
+            rng = np.random.default_rng(seed)
+            found[name] = np.stack(
+                [estimate(row, players, budget, rng) for row, budget in zip(table, asked, strict=True)]
+            )
+        for name, values in found.items():
+            errors[name].append(float(np.square(values - exact).sum() / np.square(exact).sum()))
+    off = {name: float(np.sqrt(np.mean(each))) for name, each in errors.items()}
+    assert (asked <= 2 * pairs * (players - 1) + 2).all()
+    assert off["antithetic"] < 0.6 * off["plain"], off
+    assert off["antithetic"] < 1.3 * off["regression"], off
+    assert off["antithetic"] < 0.1, off
+
+
+def test_the_largest_value_leads_where_drawing_cannot_have_made_it_so() -> None:
+    weights = np.array([[0.5, -0.2, 0.1] + [0.0] * 7, [0.3, -0.3 + 1e-9, 0.1] + [0.0] * 7])
+    sure = shapley_values(additive(weights), everyone_plays(2, 10), antithetic_pairs=3, seed=1)
+    assert sure.leads.tolist() == [True, True]  # an additive game leaves nothing to chance
+    worth, _ = any_game(200, 10, 3)
+    drawn = shapley_values(worth, everyone_plays(200, 10), antithetic_pairs=4, seed=1)
+    exact = shapley_values(worth, everyone_plays(200, 10), antithetic_pairs=2, seed=1, exact_players=10)
+    assert exact.leads.all() and not exact.drawn.any()
+    assert (drawn.drawn == 4).all() and (exact.coalitions == 2**10).all()
+    right = np.abs(drawn.values).argmax(1) == np.abs(exact.values).argmax(1)
+    assert drawn.leads.sum() >= 3  # noise throughout, so that most are rightly left open
+    assert right[drawn.leads].mean() > right.mean()
+    lost = shapley_values(
+        lambda _, c: np.full(len(c), np.nan), everyone_plays(1, 9), antithetic_pairs=2, seed=1
+    )
+    assert lost.leads.tolist() == [False]
+
+
+def test_standard_errors_of_differences_come_from_covariances() -> None:
+    """Contributions of an order add up to the whole, so the errors of a game's values add up to none."""
+    worth, _ = any_game(5, 9, 2)
+    found = shapley_values(worth, everyone_plays(5, 9), antithetic_pairs=6, seed=1)
+    np.testing.assert_allclose(found.covariances.sum((1, 2)), 0, atol=1e-12)
+    np.testing.assert_allclose(found.covariances, found.covariances.transpose(0, 2, 1), atol=1e-15)
+    diagonal = np.diagonal(found.covariances, axis1=1, axis2=2)
+    np.testing.assert_allclose(found.standard_errors**2, diagonal, atol=1e-15)

@@ -78,7 +78,7 @@ def written(folder: Path, *recognizers: str, **settings: str) -> tuple[Page, str
 def test_it_is_well_formed_and_needs_nothing_from_outside(experiment: Path) -> None:
     page, html = written(experiment)
     assert page.wrong == [] and page.open == []
-    assert len(page.sources) == 9  # two of the domain, seven of the recognizer
+    assert len(page.sources) == 11  # two of the domain, nine of the recognizer
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert page.tags.isdisjoint({"script", "link", "iframe", "object"})
     assert not re.search(r"https?://|url\(|@import", html)
@@ -109,6 +109,7 @@ def test_the_figures_are_on_the_page(experiment: Path) -> None:
         "1.089 (1.059 to 1.119)",
         "Of 200 rightly rejected pairs, 95.5 %",
         "yaw 4.00 → −14.2 degrees, glasses on → off",
+        "2,104 false matches, 2 of them explained",
         "Intervals are conditional on the trained networks",
         "not testable",
         "16 reached theirs, 1 did not. Not reached: attribute counterfactuals that flip.",
@@ -149,6 +150,7 @@ def test_empty_tables_and_metrics_are_no_crash(made: ModuleType, experiment: Pat
         (made.significance_table(), "significance/significance.parquet"),
         (made.representation_table(), "counterfactuals/representation.parquet"),
         (made.attribute_table(), "counterfactuals/attribute.parquet"),
+        (made.shapley_table(), "counterfactuals/shapley.parquet"),
     ):
         frame.iloc[:0].to_parquet(experiment / "default" / path)
     page, _ = written(experiment)
@@ -194,7 +196,7 @@ def mode(path: Path) -> int:
 
 def test_of_the_made_world_all_is_shown(made: ModuleType, experiment: Path) -> None:
     page, html = written(experiment)
-    assert len(page.sources) == 9
+    assert len(page.sources) == 11
     assert "No real person is shown" in page.text and "test-0000/000" in html
     assert mode(experiment / "report/index.html") == 0o600
     assert not (experiment / KEY_NAME).exists()
@@ -215,6 +217,7 @@ def test_of_brought_faces_none_is_shown_and_nobody_named(
             "significance/significance",
             "significance/groups",
             "significance/dose_response",
+            "counterfactuals/pictures/errors",
         )
     }
     assert set(page.sources) == plots
@@ -231,12 +234,13 @@ def test_of_brought_faces_none_is_shown_and_nobody_named(
 def test_decoded_faces_alone_are_shown(experiment: Path) -> None:
     page, _ = written(experiment, faces="decoded")
     shown = set(page.sources)
-    assert len(page.sources) == 9
+    assert len(page.sources) == 11
     for path in (
         "generator/reconstructions",
         "default/decoder/samples",
         "default/counterfactuals/pictures/attribute-genuine",
         "default/counterfactuals/pictures/representation-to_match",
+        "default/counterfactuals/pictures/errors-false_match",
     ):
         assert data_uri(experiment / f"{path}.png") not in shown
         assert data_uri(experiment / f"{path}-decoded.png") in shown

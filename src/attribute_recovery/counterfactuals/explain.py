@@ -1,4 +1,4 @@
-"""Counterfactuals of both kinds for pairs of the split `test`, as tables, pictures and rates.
+"""Counterfactuals of both kinds, and explained errors, of pairs of the split `test`: tables, pictures, rates.
 
 Pairs are drawn by the seed and none is dropped: what cannot be flipped counts as not flipped.
 """
@@ -13,6 +13,8 @@ import pandas as pd
 
 from attribute_recovery.attributes.edit import load_editor
 from attribute_recovery.config import Compute, CounterfactualsSection
+from attribute_recovery.counterfactuals.error_pictures import draw_errors
+from attribute_recovery.counterfactuals.errors import explain_errors
 from attribute_recovery.counterfactuals.material import (
     Material,
     hard_encoding,
@@ -73,13 +75,14 @@ def explain(
     transformer_card: Path,
     representation: Path,
     attribute: Path,
+    shapley: Path,
     metrics: Path,
     pictures: Path,
 ) -> dict[str, Any]:
-    """Write both tables, their rates with intervals, and pictures of some pairs; the entry of the stage.
+    """Write the tables, their figures with intervals, and pictures of some pairs; the entry of the stage.
 
     Args:
-        settings: pairs, travel, largest number of attributes, range of their values.
+        settings: pairs, travel, largest number of attributes, range of their values, errors.
         seed: of pairs, samples and intervals.
         n_boot: replicates of the intervals.
         compute: threads, device, precision of G and heads.
@@ -88,11 +91,13 @@ def explain(
         editor_weights, editor_card: the editor.
         recognizer_weights, recognizer_card, transformer_weights, transformer_card: f and T.
         representation, attribute: Parquet, one row a pair, written.
+        shapley: Parquet, one row for each explained error and attribute, written.
         metrics: JSON of what is returned, written.
         pictures: folder of PNGs, written; those of a direction or kind only where something flipped.
 
     Returns:
-        Flip rates of both kinds on the split `test`, each with "<key>_interval"; None without pairs.
+        Flip rates of both kinds on the split `test`, each with "<key>_interval", None without pairs; and what
+        each attribute carries of the errors.
 
     Raises:
         ValueError: a file is missing or damaged, or two of them do not fit each other.
@@ -127,7 +132,11 @@ def explain(
     write_table(moved, representation)
     edited, more = explain_attributes(material, settings, seed, n_boot, pictures)
     write_table(edited, attribute)
-    values |= more
+    errors, shares, carried = explain_errors(material, settings, seed, n_boot)
+    write_table(shares, shapley)
+    if errors is not None:
+        draw_errors(material, errors, pictures)
+    values |= more | carried
     values |= {"split": "test", "travel": settings.travel, "n_identities": len(set(material.identities))}
     write_json(values, metrics)
     return values

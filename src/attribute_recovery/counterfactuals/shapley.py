@@ -30,15 +30,47 @@ class Shares:
 
     Attributes:
         values: Shapley values, (g, players); each row adds up to `everyone` − `nobody`.
-        standard_errors: of the drawing of orders, (g, players); 0 where nothing was drawn.
+        covariances: of the drawing of orders, (g, players, players); 0 where nothing was drawn.
         nobody: v(none), (g,).
         everyone: v(all), (g,).
+        drawn: antithetic pairs of orders that were drawn, (g,); 0 where all is exact.
+        coalitions: coalitions whose worths were asked for, (g,).
     """
 
     values: Floats
-    standard_errors: Floats
+    covariances: Floats
     nobody: Floats
     everyone: Floats
+    drawn: Rows
+    coalitions: Rows
+
+    @property
+    def standard_errors(self) -> Floats:
+        """Of the drawing of orders, (g, players)."""
+        return np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
+
+    @property
+    def leads(self) -> Flags:
+        """Whether the largest value of a game is surely the largest in magnitude, (g,).
+
+        It is where it exceeds the second largest by so many standard errors of their difference that a
+        one-sided test at 5 % (Student's t of the antithetic pairs) says so; in exact games where it does.
+        """
+        return np.array([self._leads(game) for game in range(len(self.values))], bool)
+
+    def _leads(self, game: int) -> bool:
+        from scipy.stats import t
+
+        values = self.values[game]
+        if len(values) < 2 or not np.isfinite(values).all():
+            return bool(np.isfinite(values).all() and len(values))
+        second, first = np.argsort(np.abs(values), kind="stable")[-2:]
+        ahead = abs(values[first]) - abs(values[second])
+        signs = np.zeros(len(values))
+        signs[[first, second]] = np.sign(values[first]), -np.sign(values[second])
+        error = np.sqrt(max(0.0, signs @ self.covariances[game] @ signs))
+        least = t.ppf(0.95, self.drawn[game] - 1) * error if error > 0 else 0.0
+        return bool(ahead > least)
 
 
 @dataclass(frozen=True)
@@ -78,7 +110,7 @@ def shapley_values(
         exact_players: games of so many players or fewer are not sampled, all their coalitions are asked for.
 
     Returns:
-        Values and their standard errors, from the spread between antithetic pairs; NaN throughout in a game
+        Values and their covariances, from the spread between antithetic pairs; NaN throughout in a game
         with a worth that is not finite.
 
     Raises:
@@ -94,15 +126,17 @@ def shapley_values(
         _plan(np.flatnonzero(row), antithetic_pairs, exact_players, np.random.default_rng([seed, 13, number]))
         for number, row in enumerate(playing)
     ]
-    values, errors = np.zeros(playing.shape), np.zeros(playing.shape)
+    values, covariances = np.zeros(playing.shape), np.zeros((*playing.shape, playing.shape[1]))
     nobody, everyone = np.zeros(len(playing)), np.zeros(len(playing))
     for number, (plan, worths) in enumerate(zip(plans, _worths(worth, plans, playing.shape[1]), strict=True)):
         nobody[number], everyone[number] = worths[list(plan.ends)]
         own = _sampled(plan, worths) if len(plan.orders) else _exact(worths, len(plan.players))
-        values[number, plan.players], errors[number, plan.players] = own
+        values[number, plan.players], covariances[number][np.ix_(plan.players, plan.players)] = own
         if not np.isfinite(worths).all():
-            values[number], errors[number] = np.nan, np.nan
-    return Shares(values, errors, nobody, everyone)
+            values[number], covariances[number] = np.nan, np.nan
+    drawn = np.array([len(plan.orders) // 2 for plan in plans], np.int64)
+    asked = np.array([len(plan.coalitions) for plan in plans], np.int64)
+    return Shares(values, covariances, nobody, everyone, drawn, asked)
 
 
 def _plan(players: Rows, antithetic_pairs: int, exact_players: int, rng: np.random.Generator) -> _Plan:
@@ -131,15 +165,16 @@ def _worths(worth: Worth, plans: list[_Plan], n_players: int) -> list[Floats]:
 
 
 def _sampled(plan: _Plan, worths: Floats) -> tuple[Floats, Floats]:
-    """Values and standard errors, (k,) each."""
+    """Values (k,) and their covariances (k, k)."""
     added: Floats = np.empty(plan.orders.shape)
     np.put_along_axis(added, plan.orders, np.diff(worths[plan.places], axis=1), axis=1)
     pairs = added.reshape(-1, 2, added.shape[1]).mean(1)  # (m, k)
-    return pairs.mean(0), pairs.std(0, ddof=1) / np.sqrt(len(pairs))
+    apart = pairs - pairs.mean(0)
+    return pairs.mean(0), apart.T @ apart / (len(pairs) * (len(pairs) - 1))
 
 
 def _exact(worths: Floats, count: int) -> tuple[Floats, Floats]:
-    """Values (k,) from the worths (2^k,) of all coalitions by binary number, and no errors.
+    """Values (k,) from the worths (2^k,) of all coalitions by binary number, and covariances of 0.
 
     φ_i = Σ |S|! (k − |S| − 1)! / k! · (v(S and i) − v(S)) over the coalitions S without i.
     """
@@ -152,4 +187,4 @@ def _exact(worths: Floats, count: int) -> tuple[Floats, Floats]:
             factorial(size) * factorial(count - size - 1) / factorial(count) for size in sizes[without]
         ]
         values[player] = weights @ (worths[without | 1 << player] - worths[without])
-    return values, np.zeros(count)
+    return values, np.zeros((count, count))

@@ -27,9 +27,9 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
 
     Estimates with their intervals are pooled by `statistics.pooled.pooled_interval`, p-values by
     `combined_p_value` over the folds in which there is one; q is Benjamini-Hochberg within each measure, rows
-    with and without direction apart. `n_identities`, `n_images` and `n_pairs` add up, other numbers
-    are averaged, words are the folds' where they agree, else all of them. Folds in which a figure
-    could not be had for want of labels take no part, unless there are no others.
+    with and without direction apart. `n_identities`, `n_images` and `n_pairs` add up, other numbers are
+    averaged, words are the folds' where they agree, else all of them. Folds in which a figure could not be
+    had for want of labels take no part, unless there are no others.
 
     Args:
         folds: long tables of the same columns.

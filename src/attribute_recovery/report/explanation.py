@@ -6,6 +6,7 @@ from attribute_recovery.report import sentences as say
 from attribute_recovery.report.blocks import Block, Cell, Drawing, Points, Section, Table, Text
 from attribute_recovery.report.curve import det_svg
 from attribute_recovery.report.domain import absent, face_picture, picture, stands_on
+from attribute_recovery.report.errors import error_blocks
 from attribute_recovery.report.groups import group_blocks
 from attribute_recovery.report.labels import known_words, left_out_blocks
 from attribute_recovery.report.results import Results, Values, interval_of, lookup, real, whole
@@ -29,11 +30,17 @@ def recognizer_sections(results: Results, metrics: Values, name: str, examples: 
             "What would have to change",
             lambda: changed_blocks(results, stages, name, examples),
         ),
+        (
+            "errors",
+            "Which attributes carry its errors",
+            lambda: error_blocks(results, stages, name, examples),
+        ),
     ]
+    written_by = {"errors": "counterfactuals", "groups": "significance"}
     return [
-        Section(f"{name}-{stage}", title, blocks(), 3)
-        for stage, title, blocks in parts
-        if (stage if stage != "groups" else "significance") not in results.left_out
+        Section(f"{name}-{anchor}", title, blocks(), 3)
+        for anchor, title, blocks in parts
+        if written_by.get(anchor, anchor) not in results.left_out
     ]
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from attribute_recovery.report.keys_counterfactuals import COUNTERFACTUALS
 from attribute_recovery.report.keys_domain import BROUGHT_HEADS, DATASET, PROTOCOL
 from attribute_recovery.report.keys_significance import SIGNIFICANCE_KEYS
+from attribute_recovery.report.labels import label_keys
 
 STAGES = {
     "general": "About the file itself.",
@@ -24,7 +26,8 @@ STAGES = {
         "significance/metrics.json: people are resampled for both at once."
     ),
     "counterfactuals": (
-        "How often counterfactuals flip decisions, from RECOGNIZER/counterfactuals/metrics.json."
+        "How often counterfactuals flip decisions, and which attributes carry the errors, from "
+        "RECOGNIZER/counterfactuals/metrics.json. `<kind>` of an error is `false_match` or `false_non_match`."
     ),
 }
 
@@ -64,7 +67,7 @@ def metric_keys() -> tuple[MetricKey, ...]:
         *_recovery("recognizers.<recognizer>.recovery"),
         *_below("recognizers.<recognizer>.significance", _SIGNIFICANCE),
         *_comparison("significance"),
-        *_below("recognizers.<recognizer>.counterfactuals", _COUNTERFACTUALS),
+        *_below("recognizers.<recognizer>.counterfactuals", (*COUNTERFACTUALS, *_STANDS_ON)),
     )
 
 
@@ -79,23 +82,6 @@ _STANDS_ON = (
     ("split", "name", "split that the figures were measured on"),
     ("folds", "number", "folds that the figures are means over; only where they are cross-fitted"),
 )
-
-
-_KNOWN = (
-    (
-        "known_images.<attribute>",
-        "images",
-        "images of the split on which an attribute is known, where it is not on all",
-    ),
-    ("known_identities.<attribute>", "people", "their people"),
-)
-
-
-def _left_out(**meanings: str) -> tuple[tuple[str, str, str], ...]:
-    return tuple(
-        (f"{key}.<attribute>", "reason", meaning + "; only where there is one")
-        for key, meaning in meanings.items()
-    )
 
 
 def _generator() -> Iterator[MetricKey]:
@@ -129,12 +115,11 @@ def _attributes() -> Iterator[MetricKey]:
             ("median_balanced_accuracy", "share", "median over the discrete attributes"),
             ("r2.<attribute>", "R²", "share of variance read from real images"),
             ("balanced_accuracy.<attribute>", "share", "mean over classes of the share read rightly"),
-            *_left_out(
+            *label_keys(
                 not_learned="why the heads could not learn an attribute from `train`",
                 not_calibrated="why what they read of it is not calibrated on `calibration`",
                 not_measured="why it is not measured on `test`",
             ),
-            *_KNOWN,
             *_STANDS_ON,
             *BROUGHT_HEADS,
         ),
@@ -222,49 +207,11 @@ _DECODER = (
         "skill",
         "1 − CRPS of the samples / CRPS of the population; 0 is knowing nothing",
     ),
-    *_left_out(not_measured="why the spread of an attribute is not measured"),
-    *_KNOWN,
+    *label_keys(not_measured="why the spread of an attribute is not measured"),
     *_STANDS_ON,
 )
 
-_SIGNIFICANCE = (*SIGNIFICANCE_KEYS, *_KNOWN, *_STANDS_ON)
-
-_COUNTERFACTUALS = (
-    (
-        "representation_flip_rate.<direction>",
-        "share",
-        "attempted pairs whose decision flips after moving z, decoding, and embedding again, where the "
-        "unmoved decode keeps it; `to_match` or `to_non_match`",
-    ),
-    (
-        "representation_flip_rate_geodesic.<direction>",
-        "share",
-        "the same for z moved straight along the geodesic, before any pair was steered",
-    ),
-    (
-        "representation_flip_samples.<direction>",
-        "share",
-        "decoded samples of the moved z that have the other decision, over all pairs and samples; only the "
-        "first sample of each pair was looked at when it was moved",
-    ),
-    ("representation_pairs.<direction>", "pairs", "pairs attempted"),
-    (
-        "attribute_flip_rate",
-        "share",
-        "attempted pairs whose decision flips by changing attributes, where the unedited reconstruction "
-        "keeps it",
-    ),
-    (
-        "attribute_flip_rate_by_kind.<kind>",
-        "share",
-        "the same for genuine accepted and impostor rejected pairs",
-    ),
-    ("attribute_pairs", "pairs", "pairs attempted, half genuine and half impostor"),
-    ("attributes_changed", "number", "attributes changed on average where it succeeded"),
-    ("reconstruction_kept", "share", "pairs whose unedited reconstruction keeps the decision"),
-    ("travel", "ratio", "travel on the sphere over that of the closed form"),
-    *_STANDS_ON,
-)
+_SIGNIFICANCE = (*SIGNIFICANCE_KEYS, *label_keys(), *_STANDS_ON)
 
 
 def _comparison(prefix: str) -> Iterator[MetricKey]:
@@ -340,12 +287,11 @@ def _recovery(prefix: str) -> Iterator[MetricKey]:
         ),
         ("median_r2", "R²", "median over the continuous attributes, chosen route"),
         ("median_balanced_accuracy", "share", "median over the discrete attributes, chosen route"),
-        *_left_out(
+        *label_keys(
             not_recovered="why an attribute has no forecasts: too little is known of it in `train`",
             not_calibrated="why its forecasts are as they come, the linear probe counting as chosen",
             not_measured="why its forecasts are not measured on `test`",
         ),
-        *_KNOWN,
         *_STANDS_ON,
     ]
     yield from _below(prefix, tuple(entries))

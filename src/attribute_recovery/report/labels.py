@@ -18,6 +18,21 @@ LEFT_OUT = {
 NOT_TESTABLE = "not testable: "
 
 
+def label_keys(**meanings: str) -> tuple[tuple[str, str, str], ...]:
+    """Keys of metrics.json (key, unit, meaning): reasons by attribute, and on how many images one is known.
+
+    Args:
+        meanings: of the reasons, by key.
+    """
+    reasons = (
+        (f"{key}.<attribute>", "reason", f"{meaning}; only where there is one")
+        for key, meaning in meanings.items()
+    )
+    known = "images of the split on which an attribute is known, where it is not on all"
+    people = ("known_identities.<attribute>", "people", "their people")
+    return (*reasons, ("known_images.<attribute>", "images", known), people)
+
+
 def labels_table(report: Values) -> Table | None:
     """How many images and people each attribute is known of, split by split; None where all is known.
 

@@ -59,6 +59,7 @@ EXPECTED = (
     Expected("<recognizer>/counterfactuals/metrics.json", "how often counterfactuals flip"),
     Expected("<recognizer>/counterfactuals/representation.parquet", "the representation counterfactuals"),
     Expected("<recognizer>/counterfactuals/attribute.parquet", "the attribute counterfactuals"),
+    Expected("<recognizer>/counterfactuals/shapley.parquet", "the explained errors"),
 )
 # Read where there are several recognizers.
 EXPECTED_OF_SEVERAL = (

@@ -174,6 +174,8 @@ def _pictures(results: Results, name: str) -> list[Block]:
         return []
     decoded = results.privacy.faces == "decoded"
     found = results.pictures(f"{name}/counterfactuals/pictures")
+    # Those of errors belong to a section of their own.
+    found = [path for path in found if not path.rsplit("/", 1)[1].startswith("errors")]
     paths = [path for path in found if path.endswith(decoded_name("")) == decoded]
     blocks: list[Block] = []
     for path in paths:

@@ -3,7 +3,6 @@ groups that were made alike in everything else that is declared."""
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +20,7 @@ from attribute_recovery.significance.grouping import (
     match_groups,
 )
 from attribute_recovery.significance.permuted import draw_permutations, schemes_of, smallest_of
-from attribute_recovery.statistics.bootstrap import Interval, identity_weights, quantile_interval
+from attribute_recovery.statistics.bootstrap import Interval, identity_weights
 from attribute_recovery.statistics.grouped import (
     GroupedSums,
     PairErrors,
@@ -31,7 +30,7 @@ from attribute_recovery.statistics.grouped import (
     rates,
 )
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray, identity_codes
-from attribute_recovery.statistics.paired import expanded_level
+from attribute_recovery.statistics.interval import replicate_interval
 from attribute_recovery.statistics.permutation import Scheme, is_testable, permutation_p_value
 
 Rate = Literal["fmr", "fnmr"]
@@ -293,13 +292,12 @@ class _Measure:
         clip: tuple[float, float],
         people: int | None = None,
     ) -> Interval:
-        """Of replicates whose first is the estimate; quantiles as few people need them."""
+        """Of replicates whose first is the estimate; the smallest group's people carry it."""
         groups = self.sums.counts[:, columns[:-1]] if columns[:-1].any() else self.sums.counts
         smallest = int((groups > 0).sum(axis=0).min()) if people is None else people
-        level = _level(max(2, smallest))
-        n = self._people(columns)
-        found = quantile_interval(float(replicates[0]), replicates[1:], n, level, clip, recentre=True)
-        return Interval(found.estimate, found.low, found.high, n, found.n_boot, 0.95)
+        return replicate_interval(
+            float(replicates[0]), replicates[1:], self._people(columns), 0.95, clip, effective=smallest
+        )
 
     def _people(self, columns: BoolArray) -> int:
         every = columns[-1] or not columns[:-1].any()
@@ -323,11 +321,6 @@ class _Measure:
             "contrast": self.grouping.contrast,
             "method": method,
         }
-
-
-@lru_cache(maxsize=1024)
-def _level(people: int) -> float:
-    return expanded_level(0.95, people)
 
 
 def _imbalance(matching: Matching) -> dict[str, Any]:
