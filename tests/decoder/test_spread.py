@@ -151,4 +151,3 @@ def test_attributes_of_which_too_little_is_known_have_no_spread(schema: Attribut
     assert set(found["coverage_90"]) == {"smile"}
     assert set(found["not_measured"]) == {"yaw"}
     assert found["known_images"] == {"yaw": 2, "smile": 14}
-    assert (found["n_images"], found["n_identities"]) == (16, 8)
