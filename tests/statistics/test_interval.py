@@ -100,7 +100,7 @@ def test_shares_are_refused_by_the_contrast_of_their_parts() -> None:
     assert surely == (1.0, 1.0)
     assert share_ends((0.05, np.nan), one_part - 0.25, 50, 0.95) == (0.0, 1.0)
     assert share_ends((-0.2, 0.3), replicates - [0.5, -0.1], 50, 0.95)[0] == 0.0
-    assert share_ends((-4.7, 0.2), replicates - [5, 0], 50, 0.95) == (0.0, 0.0)
+    assert share_ends((-4.7, 0.5), replicates - [5, -0.3], 50, 0.95) == (0.0, 0.0)
     assert share_ends((0.3, -4.8), replicates - [0, 5], 50, 0.95) == (1.0, 1.0)
     assert share_ends((-4.7, -4.8), replicates - 5, 50, 0.95) == (0.0, 1.0)  # no part is there to be shared
 
