@@ -54,7 +54,7 @@ def pooled_interval(
 def student_narrowing(people: npt.ArrayLike, level: float = 0.95) -> FloatArray:
     """By how much Student's interval of each fold is too wide for the pooled one.
 
-    A fold's interval is that of its few people; pooled, the errors stand on the degrees of freedom of all folds.
+    A fold's interval is that of its few people; pooled, errors stand on the degrees of freedom of all folds.
 
     Args:
         people: identities of each fold, (k,), 2 at least.
