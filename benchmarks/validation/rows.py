@@ -8,6 +8,7 @@ ROWS: tuple[Row, ...] = (
         "Is the decision effect of each attribute, in each direction, true?",
         "re-rendering the same head with that attribute changed by the same dose",
         "Spearman ≥ 0.95 over attributes, median relative error ≤ 10 %",
+        module="effects_true",
     ),
     Row(
         "samples-calibrated",
@@ -16,6 +17,7 @@ ROWS: tuple[Row, ...] = (
         "continuous: coverage of central 50 and 90 % intervals within 3 points; discrete: calibration slope "
         "0.9 to 1.1, ECE ≤ 0.03; for both, log score no worse than 1.1 × the direct probe's and better than "
         "the marginal's (or equal where the recognizer keeps nothing)",
+        module="samples_calibrated",
     ),
     Row(
         "recovery-loses-little",
@@ -23,6 +25,7 @@ ROWS: tuple[Row, ...] = (
         "the direct probe of z",
         "information lost ≤ max(5 %, 0.02 nats) for every attribute; rank correlation ≥ 0.95 within the "
         "discrete and within the continuous",
+        module="recovery_loss",
     ),
     Row(
         "intervals-cover",

@@ -52,7 +52,7 @@ def run_row(
     method = cast(Method, import_module(f"{HERE}.{row.module}"))
     chunks = method.plan(quick, seed)
     code, at = code_of(f"{HERE}.{row.module}"), commit()
-    folder = scratch / ("quick" if quick else "full") / f"{row.name}-{seed}-{code[:12]}"
+    folder = scratch / ("quick" if quick else "full") / folder_name(row, method, chunks, seed)
     folder.mkdir(parents=True, exist_ok=True)
     pending = {name: chunk for name, chunk in chunks.items() if not (folder / f"{name}.json").is_file()}
     say(f"{row.name}: {len(chunks) - len(pending)} of {len(chunks)} chunks are there")
@@ -72,6 +72,19 @@ def run_row(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
     return path
+
+
+def folder_name(row: Row, method: Method, chunks: dict[str, Chunk], seed: int) -> str:
+    """The folder of a row's findings, named after all that they depend on; rows whose chunks are another
+    module's, the same for several, share one.
+
+    Chunks that stand on a finished run say which, in `run`.
+    """
+    own = f"{HERE}.{row.module}"
+    made_by = method.work.__module__
+    name = row.name if made_by == own else made_by.rpartition(".")[2]
+    runs = sorted({str(chunk["run"])[:12] for chunk in chunks.values() if "run" in chunk})
+    return "-".join([name, str(seed), code_of(made_by)[:12], *runs])
 
 
 def _work_through(
