@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -125,14 +125,19 @@ class Camera:
     Attributes:
         renderer: the world's.
         recognizer: f.
+        taken: images by the attributes that they were asked for with, so that nothing is rendered twice.
     """
 
     renderer: Renderer
     recognizer: Recognizer
+    taken: dict[bytes, Images] = field(default_factory=dict, repr=False)
 
     def render(self, encoded: Floats) -> Images:
         """Images (n, side, side, 3) of encoded attributes (n, width)."""
-        return np.concatenate(list(self.renderer.uint8(encoded)))
+        key = encoded.tobytes()
+        if key not in self.taken:
+            self.taken[key] = np.concatenate(list(self.renderer.uint8(encoded)))
+        return self.taken[key]
 
     def embed(self, encoded: Floats) -> Floats:
         """f(render(a)), (n, d) of length 1, of encoded attributes (n, width)."""

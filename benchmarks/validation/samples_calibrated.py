@@ -148,7 +148,7 @@ def _coverage_goals(coverage: Mapping[str, Mapping[float, float]]) -> list[Goal]
         worst = max(off, key=lambda name: abs(off[name]))
         goals.append(
             {
-                "goal": f"continuous: central {level:.0%} intervals hold the truth within 3 points",
+                "goal": f"continuous: central {100 * level:.0f} % intervals hold the truth within 3 points",
                 "measured": f"{within} of {len(off)} attributes; farthest off {worst}, "
                 f"{100 * off[worst]:+.1f} points",
                 "reached": within == len(off),
@@ -209,7 +209,7 @@ def _score_goals(scores: Sequence[Score]) -> list[Goal]:
 def _coverage_table(coverage: Mapping[str, Mapping[float, float]]) -> Table:
     return {
         "caption": "Continuous attributes: how many % of the samples' central intervals hold the truth",
-        "columns": ["attribute", *(f"{level:.0%} intervals" for level in LEVELS)],
+        "columns": ["attribute", *(f"{100 * level:.0f} % intervals" for level in LEVELS)],
         "rows": [
             [name, *(f"{100 * covered[level]:.1f}" for level in LEVELS)] for name, covered in coverage.items()
         ],

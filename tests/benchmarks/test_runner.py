@@ -1,6 +1,7 @@
 """A run goes on where it stopped, and a quick one can't be taken for a whole one."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,10 @@ def test_a_quick_result_is_refused_by_the_page(tmp_path: Path) -> None:
         read_results(tmp_path / "results")
 
 
-@pytest.mark.parametrize("name", ["effects-true", "nonsense"])
+@pytest.mark.parametrize("name", ["whose-error", "nonsense"])
 def test_a_row_that_is_not_there_is_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--only", name]) == 1
-    assert f"--only: found {name!r}, allowed are intervals-cover" in capsys.readouterr().err
+    assert f"--only: found {name!r}, allowed are effects-true" in capsys.readouterr().err
 
 
 def test_missing_peers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +82,24 @@ def test_missing_peers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_questions_are_there() -> None:
     assert len(ROWS) == 12
     assert len({row.name for row in ROWS}) == 12
-    assert {row.module for row in ROWS if row.module} == {"coverage", "nulls", "same_scores"}
+    modules = {"coverage", "nulls", "same_scores", "effects_true", "samples_calibrated", "recovery_loss"}
+    assert {row.module for row in ROWS if row.module} == modules
+
+
+def folder_of(name: str, run_digest: str = "a" * 64) -> str:
+    row = row_named(name)
+    method = import_module(f"{runner.HERE}.{row.module}")
+    return runner.folder_name(row, method, {"one": {"run": run_digest}}, 1)
+
+
+def test_rows_about_the_same_people_share_what_was_found_about_them() -> None:
+    assert folder_of("samples-calibrated") == folder_of("recovery-loses-little")
+    assert folder_of("samples-calibrated").startswith("new_people-1-")
+    assert folder_of("effects-true").startswith("effects-true-1-")
+
+
+def test_another_run_begins_anew() -> None:
+    assert folder_of("effects-true", "a" * 64) != folder_of("effects-true", "b" * 64)
 
 
 def test_whole_runs_are_of_the_size_that_is_asked_for() -> None:
