@@ -13,7 +13,7 @@ from attribute_recovery.statistics.pooled import combined_p_value, pooled_interv
 
 FIGURES = ("estimate", "low", "high", "p", "q")
 KEYS = ("recognizer", "attribute", "measure", "direction")
-ADDED = ("n_identities", "n_images", "n_pairs")
+ADDED = ("n_identities", "n_images", "n_pairs", "effective_identities")
 
 
 def is_long_table(table: pd.DataFrame) -> bool:
@@ -27,7 +27,7 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
 
     Estimates with their intervals are pooled by `statistics.pooled.pooled_interval`, p-values by
     `combined_p_value` over the folds in which there is one; q is Benjamini-Hochberg within each measure, rows
-    with and without direction apart. `n_identities`, `n_images` and `n_pairs` add up, other numbers are
+    with and without direction apart. Counts (`ADDED`) add up, other numbers are
     averaged, words are the folds' where they agree, else all of them. Folds in which a figure could not be
     had for want of labels take no part, unless there are no others.
 
@@ -36,7 +36,7 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
         weights: people of each fold.
 
     Returns:
-        The table, rows in the order in which the folds first have them.
+        The table, rows in the order in which the folds first have them; without rows where no fold has any.
 
     Raises:
         ValueError: columns differ.
@@ -45,8 +45,10 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
     for fold in folds:
         if list(fold.columns) != columns:
             raise ValueError(f"folds: found the columns {list(fold.columns)}, expected {columns}")
-    parts = [fold.assign(_weight=float(w)) for fold, w in zip(folds, weights, strict=True)]
-    stacked = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    parts = [fold.assign(_weight=float(w)) for fold, w in zip(folds, weights, strict=True) if len(fold)]
+    if not parts:
+        return folds[0].copy()
+    stacked = pd.concat(parts, ignore_index=True)
     rows = [
         {**dict(zip(KEYS, key, strict=True)), **_pooled_row(_tested(rows), columns)}
         for key, rows in stacked.groupby(list(KEYS), sort=False, dropna=False)
@@ -55,7 +57,7 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
     table["q"] = np.nan
     for _, chosen in table.groupby(["recognizer", "measure", table["direction"] == ""]).groups.items():
         table.loc[chosen, "q"] = benjamini_hochberg(table.loc[chosen, "p"])
-    return table.astype({name: folds[0][name].dtype for name in columns})
+    return table.astype({name: parts[0][name].dtype for name in columns})
 
 
 def _tested(rows: pd.DataFrame) -> pd.DataFrame:
