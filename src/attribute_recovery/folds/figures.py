@@ -10,6 +10,8 @@ from attribute_recovery.statistics.pooled import pooled_interval, student_narrow
 
 # Endings and beginnings of the names of counts, which add up.
 COUNTED = ("_pairs", "_images", "_identities")
+# Of what is the largest of something, the largest counts.
+LARGEST = ("error_sum_off",)
 # Why something could not be done, by attribute, or by measure and attribute; not there where all could.
 REASONS = ("not_learned", "not_recovered", "not_calibrated", "not_measured", "not_testable")
 # Counts by attribute, there only where they differ from the count beside them.
@@ -63,6 +65,9 @@ def _pooled(folds: list[Figures], weights: list[float], *, counted: bool) -> dic
             result[name] = _known(
                 [value or {} for value in values], [fold.get(KNOWN[name]) for fold in folds]
             )
+            continue
+        if name in LARGEST:
+            result[name] = max((value for value in values if value is not None), default=None)
             continue
         adds_up = counted or name.startswith("n_") or name.endswith(COUNTED)
         result[name] = _pooled_value(values, weights, adds_up)

@@ -45,7 +45,7 @@ ABOUT = (
 )
 READING = (
     "Differences in percentage points, with 95 % intervals from resampling people (both sides of a pair in "
-    "one draw, recentred). p of what is observed permutes groups between people, or between the images of "
+    "one draw). p of what is observed permutes groups between people, or between the images of "
     "each; q is within each column and rate. “Found with 80 %”: the smallest difference that a test at 0.05 "
     "would find here four times out of five. Set in bold: q < 0.05."
 )
