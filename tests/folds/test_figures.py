@@ -105,3 +105,13 @@ def test_of_the_largest_the_largest_counts() -> None:
     folds: list[Any] = [{"error_sum_off": 1e-9}, {"error_sum_off": None}, {"error_sum_off": 1e-7}]
     assert pooled_figures(folds, [8, 8, 8])["error_sum_off"] == 1e-7
     assert pooled_figures([{"error_sum_off": None}], [8])["error_sum_off"] is None
+
+
+def test_an_interval_holds_the_mean_of_all_folds() -> None:
+    folds: list[Any] = [
+        {"value": {"a": 0.0}, "value_interval": {"a": [0.0, 0.1]}},
+        {"value": {"a": 0.3}, "value_interval": {"a": [None, None]}},
+    ]
+    found = pooled_figures(folds, [8, 8])
+    low, high = found["value_interval"]["a"]
+    assert low <= found["value"]["a"] == 0.15 <= high

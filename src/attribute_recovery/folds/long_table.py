@@ -9,7 +9,7 @@ import pandas as pd
 
 from attribute_recovery.report.labels import reason_of
 from attribute_recovery.statistics.discovery import benjamini_hochberg
-from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval, student_narrowing
+from attribute_recovery.statistics.pooled import combined_p_value, pooled_figure
 
 FIGURES = ("estimate", "low", "high", "p", "q")
 KEYS = ("recognizer", "attribute", "measure", "direction")
@@ -25,7 +25,7 @@ def is_long_table(table: pd.DataFrame) -> bool:
 def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.DataFrame:
     """One row for each recognizer, attribute, measure and direction that a fold has.
 
-    Estimates with their intervals are pooled by `statistics.pooled.pooled_interval`, p-values by
+    Estimates with their intervals are pooled by `statistics.pooled.pooled_figure`, p-values by
     `combined_p_value` over the folds in which there is one; q is Benjamini-Hochberg within each measure, rows
     with and without direction apart. Counts (`ADDED`) add up, other numbers are
     averaged, words are the folds' where they agree, else all of them. Folds in which a figure could not be
@@ -75,7 +75,7 @@ def _pooled_row(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
             continue
         column = rows[name]
         if name in ADDED:
-            row[name] = column.sum()
+            row[name] = column.sum(min_count=1)
         elif pd.api.types.is_numeric_dtype(column):
             row[name] = _mean(column.to_numpy(np.float64), weights)
         else:
@@ -85,16 +85,8 @@ def _pooled_row(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
 
 def _figures(rows: pd.DataFrame, weights: npt.NDArray[np.float64]) -> dict[str, float]:
     found = dict.fromkeys(FIGURES, np.nan)
-    known = rows["estimate"].notna().to_numpy()
-    found["estimate"] = _mean(rows["estimate"].to_numpy(np.float64), weights)
-    bounded = known & rows[["low", "high"]].notna().all(axis=1).to_numpy()
-    if bounded.any():
-        estimates, lows, highs = rows.loc[bounded, ["estimate", "low", "high"]].to_numpy(np.float64).T
-        mean, low, high = pooled_interval(
-            estimates, lows, highs, weights[bounded], student_narrowing(weights[bounded])
-        )
-        # Of the folds with an interval only; moved to the mean over all that have an estimate.
-        found["low"], found["high"] = low + found["estimate"] - mean, high + found["estimate"] - mean
+    sides = rows[["estimate", "low", "high"]].to_numpy(np.float64).T
+    found["estimate"], found["low"], found["high"] = pooled_figure(*sides, weights)
     tested = rows["p"].notna().to_numpy()
     if tested.any():
         found["p"] = combined_p_value(rows.loc[tested, "p"].to_numpy(np.float64), weights[tested])
