@@ -93,3 +93,10 @@ def test_tables_without_rows_have_none_pooled() -> None:
     table = pooled_table([nothing, fold([0.1], [0.5])], [1, 1])
     assert table["n_identities"].tolist() == [8]
     assert table["estimate"].dtype == np.float64
+
+
+def test_marks_go_by_majority_of_people() -> None:
+    parts = [fold([0.1], [0.5]).assign(cross_talk_too_much=mark) for mark in (1.0, 0.0, np.nan)]
+    assert pooled_table(parts, [3, 2, 9])["cross_talk_too_much"].tolist() == [1.0]
+    assert pooled_table(parts, [2, 3, 9])["cross_talk_too_much"].tolist() == [0.0]
+    assert pooled_table(parts[2:], [1])["cross_talk_too_much"].isna().all()

@@ -13,6 +13,8 @@ from attribute_recovery.statistics.pooled import combined_p_value, pooled_figure
 
 FIGURES = ("estimate", "low", "high", "p", "q")
 KEYS = ("recognizer", "attribute", "measure", "direction")
+# Marks, 1 or 0: set where folds of more than half of the people have them.
+MARKS = ("cross_talk_too_much",)
 ADDED = ("n_identities", "n_images", "n_pairs", "effective_identities")
 
 
@@ -27,7 +29,7 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
 
     Estimates with their intervals are pooled by `statistics.pooled.pooled_figure`, p-values by
     `combined_p_value` over the folds in which there is one; q is Benjamini-Hochberg within each measure, rows
-    with and without direction apart. Counts (`ADDED`) add up, other numbers are
+    with and without direction apart. Counts (`ADDED`) add up, marks go by majority, other numbers are
     averaged, words are the folds' where they agree, else all of them. Folds in which a figure could not be
     had for want of labels take no part, unless there are no others.
 
@@ -77,7 +79,8 @@ def _pooled_row(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
         if name in ADDED:
             row[name] = column.sum(min_count=1)
         elif pd.api.types.is_numeric_dtype(column):
-            row[name] = _mean(column.to_numpy(np.float64), weights)
+            mean = _mean(column.to_numpy(np.float64), weights)
+            row[name] = float(mean > 0.5) if name in MARKS and not np.isnan(mean) else mean
         else:
             row[name] = _word(column)
     return row | _figures(rows, weights)
