@@ -64,7 +64,7 @@ def student_narrowing(people: npt.ArrayLike, level: float = 0.95) -> FloatArray:
         t with Σ (mᵢ − 1) degrees of freedom over t with mᵢ − 1, (k,), 1 for a single fold.
 
     >>> student_narrowing([8, 8, 8, 8, 8]).round(3).tolist()
-    [0.858, 0.858, 0.858, 0.858, 0.858]
+    [0.859, 0.859, 0.859, 0.859, 0.859]
     """
     counts = finite_vector("people", people)
     together = student_reach(float(np.sum(counts - 1)) + 1, level)
