@@ -45,6 +45,8 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
     for fold in folds:
         if list(fold.columns) != columns:
             raise ValueError(f"folds: found the columns {list(fold.columns)}, expected {columns}")
+    if not any(len(fold) for fold in folds):
+        return folds[0]
     parts = [fold.assign(_weight=float(w)) for fold, w in zip(folds, weights, strict=True)]
     stacked = pd.concat([part for part in parts if len(part)], ignore_index=True)
     rows = [
