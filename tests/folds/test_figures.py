@@ -39,12 +39,13 @@ def test_intervals_beside_a_figure_or_beside_a_mapping_of_figures_are_pooled_wit
         {"tar": 0.5, "tar_interval": [0.3, 0.6], "r2": {"a": 0.1}, "r2_interval": {"a": [0.0, 0.2]}},
         {"tar": 0.7, "tar_interval": [0.6, 0.9], "r2": {"a": 0.3}, "r2_interval": {"a": [0.1, 0.4]}},
     ]
-    found = pooled_figures(folds, [3, 1])
+    found = pooled_figures(folds, [6, 2])
+    narrowed = student_narrowing([6, 2])
     assert found["tar_interval"] == pytest.approx(
-        pooled_interval([0.5, 0.7], [0.3, 0.6], [0.6, 0.9], [3, 1], student_narrowing([3, 1]))[1:]
+        pooled_interval([0.5, 0.7], [0.3, 0.6], [0.6, 0.9], [6, 2], narrowed)[1:]
     )
     assert found["r2_interval"]["a"] == pytest.approx(
-        pooled_interval([0.1, 0.3], [0.0, 0.1], [0.2, 0.4], [3, 1], student_narrowing([3, 1]))[1:]
+        pooled_interval([0.1, 0.3], [0.0, 0.1], [0.2, 0.4], [6, 2], narrowed)[1:]
     )
 
 

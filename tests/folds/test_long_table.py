@@ -42,10 +42,10 @@ def test_each_row_is_pooled_and_q_taken_anew() -> None:
         fold([0.1, 0.2, 0.3, 0.4], [0.01, 0.5, 0.2, 0.04]),
         fold([0.3, 0.2, 0.1, 0.0], [0.03, 0.6, 0.4, 0.9], method="probe"),
     ]
-    table = pooled_table(parts, [1, 3])
+    table = pooled_table(parts, [2, 6])
     assert table["attribute"].tolist() == ["a", "b", "c", "a"]
     assert list(table.columns) == list(parts[0].columns)
-    expected = pooled_interval([0.1, 0.3], [0.0, 0.2], [0.3, 0.5], [1, 3], student_narrowing([1, 3]))
+    expected = pooled_interval([0.1, 0.3], [0.0, 0.2], [0.3, 0.5], [2, 6], student_narrowing([2, 6]))
     assert table.loc[0, ["estimate", "low", "high"]].tolist() == pytest.approx(expected)
     p = [combined_p_value([x, y], [1, 3]) for x, y in zip(parts[0]["p"], parts[1]["p"], strict=True)]
     assert table["p"].tolist() == pytest.approx(p)
@@ -68,6 +68,11 @@ def test_attributes_that_one_fold_lacks_are_kept() -> None:
     table = pooled_table([fold([0.1], [0.5]), fold([0.1, 0.4], [0.5, 0.2])], [1, 1])
     assert table["attribute"].tolist() == ["a", "b"]
     assert table["n_identities"].tolist() == [16, 8]
+
+
+def test_tables_without_a_row_stay_so() -> None:
+    nothing = fold([0.1], [0.5]).iloc[:0]
+    assert len(pooled_table([nothing, nothing], [1, 1])) == 0
 
 
 def test_tables_of_other_columns_are_refused() -> None:
