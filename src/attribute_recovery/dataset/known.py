@@ -172,7 +172,7 @@ def _refuse_atoms_of(rows: pd.DataFrame, schema: AttributeSchema, source: str) -
         most, of = largest_atom(column[known], rows["identity"].to_numpy(object)[known])
         if is_atom(most, of):
             raise ValueError(
-                f"{source}: attribute {attribute.name!r}: {most} of {of} values of the split train are equal, a "
-                "continuous attribute has at most 5 %, since it has no density otherwise; allowed is kind "
+                f"{source}: attribute {attribute.name!r}: {most} of {of} values of the split train are "
+                "equal, a continuous attribute has at most 5 %, since it has no density otherwise; allowed is kind "
                 "binary or categorical"
             )

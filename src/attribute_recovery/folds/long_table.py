@@ -88,8 +88,8 @@ def _pooled_row(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
 
 def _figures(rows: pd.DataFrame, weights: npt.NDArray[np.float64]) -> dict[str, float]:
     found = dict.fromkeys(FIGURES, np.nan)
-    sides = rows[["estimate", "low", "high"]].to_numpy(np.float64).T
-    found["estimate"], found["low"], found["high"] = pooled_figure(*sides, weights)
+    estimates, lows, highs = rows[["estimate", "low", "high"]].to_numpy(np.float64).T
+    found["estimate"], found["low"], found["high"] = pooled_figure(estimates, lows, highs, weights)
     tested = rows["p"].notna().to_numpy()
     if tested.any():
         found["p"] = combined_p_value(rows.loc[tested, "p"].to_numpy(np.float64), weights[tested])
