@@ -173,6 +173,6 @@ def _refuse_atoms_of(rows: pd.DataFrame, schema: AttributeSchema, source: str) -
         if is_atom(most, of):
             raise ValueError(
                 f"{source}: attribute {attribute.name!r}: {most} of {of} values of the split train are "
-                "equal, a continuous attribute has at most 5 %, since it has no density otherwise; allowed is kind "
-                "binary or categorical"
+                "equal, a continuous attribute has at most 5 %, since it has no density otherwise; allowed "
+                "is kind binary or categorical"
             )
