@@ -82,6 +82,18 @@ def test_without_labels_what_is_read_stands_for_the_truth(
     assert any("taken as they say it" in note for note in found["notes"])
 
 
+def test_readings_that_pile_up_at_the_end_of_their_range_are_refused(
+    experiment, tmp_path: Path, heads_file, nodes, world, card_values
+) -> None:
+    unlabelled(experiment)
+    middle = float(np.median(world[0].astype(np.float64).mean((1, 2, 3)) / 255))
+    first, *others = card_values["attributes"]
+    path = heads_file.write(nodes, attributes=[first | {"range": [0.0, middle]}, *others])
+    with pytest.raises(ValueError, match="heads 'means': attribute 'brightness': .* are equal"):
+        brought(experiment, tmp_path / "out", onnx_settings(path))
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_the_estimator_reads_as_the_table_says(experiment, tmp_path: Path, heads_file, nodes, world) -> None:
     unlabelled(experiment)
     brought(experiment, tmp_path / "out", onnx_settings(heads_file.write(nodes)))

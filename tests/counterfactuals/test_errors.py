@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from attribute_recovery.config import CounterfactualsSection
-from attribute_recovery.counterfactuals.errors import COLUMNS, explain_errors
+from attribute_recovery.counterfactuals.errors import COLUMNS, _ends, explain_errors
 from attribute_recovery.counterfactuals.material import Material
 
 DEGREES = {"jaw": 40.0, "glasses": 30.0, "long": 10.0, "age": 25.0}
@@ -152,9 +152,17 @@ def test_intervals_hold_the_figures_and_have_no_width_where_all_people_agree(
             for name, value in figures.items():
                 low, high = values[f"{measure}_interval"][kind][name]
                 assert low - 1e-9 <= value <= high + 1e-9, (measure, kind, name)
+                assert measure == "error_share" or low >= 0
     low, high = values["error_value_interval"]["false_match"]["jaw"]
     assert high - low > 0.001
     assert values["error_value_interval"]["false_match"]["hair"] == pytest.approx([0, 0])
+
+
+def test_no_mean_magnitude_reaches_below_none() -> None:
+    sizes, pairs = np.array([0.0, 0.0, 0.3]), [np.array(list("abc"), object), np.array(list("def"), object)]
+    free, bounded = (_ends(sizes, np.ones(3), pairs, 400, 1, clip) for clip in (None, (0.0, math.inf)))
+    assert free[0] is not None and free[0] < 0
+    assert bounded[0] is not None and bounded[1] is not None and 0 <= bounded[0] < 0.1 < bounded[1]
 
 
 def test_there_is_no_share_of_a_gap_in_which_values_cancel(

@@ -37,7 +37,8 @@ def test_all_pairs_flip_where_the_jaw_alone_is_who_somebody_is(
 ) -> None:
     table, values = explain_attributes(people, settings, 1, 20, tmp_path)
     assert values["attribute_flip_rate"] == 1
-    assert values["attribute_flip_rate_interval"] == [1, 1]
+    # All of four people's: up to 1 − 0.05^(1/4) could be otherwise unseen.
+    assert values["attribute_flip_rate_interval"] == pytest.approx([0.05 ** (1 / 4), 1])
     assert values["attribute_flip_rate_by_kind"] == {"genuine": 1.0, "impostor": 1.0}
     assert values["attribute_pairs"] == len(table) == 8
     assert values["attributes_changed"] == 1
@@ -186,7 +187,9 @@ def test_flip_rates_have_an_interval_where_there_are_two_people() -> None:
     flips, names = np.array([True, False, True, True]), np.array(list("aabb"), dtype=object)
     rate, (low, high) = flip_rate(flips, names, 200, 1)
     assert rate == 0.75
-    assert (low, high) == (0.5, 1.0)
+    # Two people say next to nothing: Student's t has one degree of freedom.
+    assert 0 <= low < 0.1
+    assert 0.99 < high <= 1
     assert flip_rate(flips[:2], names[:2], 200, 1) == (0.5, [None, None])
     assert flip_rate(flips[:0], names[:0], 200, 1) == (None, [None, None])
 

@@ -73,6 +73,17 @@ def test_metrics_are_rates_over_what_real_images_reach() -> None:
         assert low <= found[key] <= high
 
 
+def test_no_ratio_of_rates_reaches_below_none() -> None:
+    """Of six people one has decoded images that are accepted as the other image."""
+    people = np.repeat(np.array(list("abcdef"), dtype=object), 2)
+    real = at(*[60.0 * number + image for number in range(6) for image in (0, 5)])
+    decoded = at(0, 5, *[60.0 * number + 40 for number in range(1, 6) for _ in range(2)])
+    found = attack_metrics(decoded, real, real, people, TAU, 99, 1)
+    low, high = found["type_2_tar_ratio_interval"]
+    assert found["type_2_tar_ratio"] == pytest.approx(1 / 6)
+    assert 0 < low < 1 / 6 < high
+
+
 def test_what_is_not_defined_is_none_and_never_nan() -> None:
     apart = at(0, 90, 180, 270)
     people = np.array(["a", "a", "b", "b"], dtype=object)

@@ -220,7 +220,7 @@ def test_the_entry_writes_a_decoder_of_the_split_train(
     trained, tiny_run, models, settings: DecoderSection
 ) -> None:
     metrics, weights, card, checkpoint = trained
-    assert metrics == {"pairs": 32, "learned_identity": True}  # as many again mirrored
+    assert metrics == {"pairs": 40, "learned_identity": True}  # as many again mirrored
     assert not list(checkpoint.parent.iterdir())
     values = json.loads(card.read_text())
     assert values["recognizer_sha256"] == sha256_file(tiny_run.path("recognizer_weights"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attribute_recovery.folds.figures import pooled_figures, read_figures
-from attribute_recovery.statistics.pooled import pooled_interval
+from attribute_recovery.statistics.pooled import pooled_interval, student_narrowing
 
 
 def test_numbers_are_averaged_by_weight_counts_add_up_words_are_voted_on() -> None:
@@ -39,12 +39,13 @@ def test_intervals_beside_a_figure_or_beside_a_mapping_of_figures_are_pooled_wit
         {"tar": 0.5, "tar_interval": [0.3, 0.6], "r2": {"a": 0.1}, "r2_interval": {"a": [0.0, 0.2]}},
         {"tar": 0.7, "tar_interval": [0.6, 0.9], "r2": {"a": 0.3}, "r2_interval": {"a": [0.1, 0.4]}},
     ]
-    found = pooled_figures(folds, [3, 1])
+    found = pooled_figures(folds, [6, 2])
+    narrowed = student_narrowing([6, 2])
     assert found["tar_interval"] == pytest.approx(
-        pooled_interval([0.5, 0.7], [0.3, 0.6], [0.6, 0.9], [3, 1])[1:]
+        pooled_interval([0.5, 0.7], [0.3, 0.6], [0.6, 0.9], [6, 2], narrowed)[1:]
     )
     assert found["r2_interval"]["a"] == pytest.approx(
-        pooled_interval([0.1, 0.3], [0.0, 0.1], [0.2, 0.4], [3, 1])[1:]
+        pooled_interval([0.1, 0.3], [0.0, 0.1], [0.2, 0.4], [6, 2], narrowed)[1:]
     )
 
 
@@ -99,3 +100,19 @@ def test_known_images_are_all_images_of_a_fold_that_says_nothing_else() -> None:
     ]
     found = pooled_figures(folds, [8, 9])
     assert found["known_images"] == {"hat": 140} and found["known_identities"] == {"hat": 14}
+
+
+def test_of_the_largest_the_largest_counts() -> None:
+    folds: list[Any] = [{"error_sum_off": 1e-9}, {"error_sum_off": None}, {"error_sum_off": 1e-7}]
+    assert pooled_figures(folds, [8, 8, 8])["error_sum_off"] == 1e-7
+    assert pooled_figures([{"error_sum_off": None}], [8])["error_sum_off"] is None
+
+
+def test_an_interval_holds_the_mean_of_all_folds() -> None:
+    folds: list[Any] = [
+        {"value": {"a": 0.0}, "value_interval": {"a": [0.0, 0.1]}},
+        {"value": {"a": 0.3}, "value_interval": {"a": [None, None]}},
+    ]
+    found = pooled_figures(folds, [8, 8])
+    low, high = found["value_interval"]["a"]
+    assert low <= found["value"]["a"] == 0.15 <= high

@@ -66,6 +66,7 @@ def test_metrics_are_pooled_tables_stacked_pictures_the_first_folds(experiment: 
         "31/0",
         "31/1",
     ]
+    assert table["fold"].tolist() == [1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
     assert json.loads(written["card"].read_text()) == {"number": 1}
     assert written["figures"].read_bytes() == PNG + b"\x01"
     assert (written["pictures"] / "1.png").read_bytes() == PNG + b"\x01"

@@ -31,9 +31,9 @@ def tables_of(made: ModuleType, root: Path, frame: pd.DataFrame) -> list[Table]:
 def test_what_differs_is_told_with_rates_and_attributes(frame: pd.DataFrame) -> None:
     tar, fmr, *measures = comparison.pair_sentences(frame, FACTS)
     assert tar == (
-        "At a false match rate of 1 in 1,000, each with its own τ from the split calibration, genuine pairs "
-        "accepted: 95 % by “novel”, 90 % by “plain”; the difference is 5.0 percentage points (95 % interval "
-        "1.0 to 9.0), p = 0.0005."
+        "At a false match rate of 1 in 1,000, each with its own τ from the split that fixes thresholds, "
+        "genuine pairs accepted: 95 % by “novel”, 90 % by “plain”; the difference is 5.0 percentage points "
+        "(95 % interval 1.0 to 9.0), p = 0.0005."
     )
     assert fmr.startswith("Impostor pairs of the test people accepted at these τ: 0.1 % by “novel”, 0.1 %")
     assert measures[:3] == [

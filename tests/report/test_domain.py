@@ -26,10 +26,16 @@ def test_made_images_are_said_to_be_made(made: ModuleType, experiment: Path) -> 
 
 
 def test_folds_are_told(made: ModuleType, experiment: Path) -> None:
-    made.write(experiment / "dataset/report.json", {"source": "folders", "images": 400, "folds": 5})
-    first = data_section(Results(experiment)).blocks[0]
+    splits = {"test": {"identities": 40, "images": 400}}
+    facts = {"source": "folders", "images": 400, "splits": splits}
+    made.write(experiment / "dataset/report.json", facts)
+    assert any(isinstance(block, Table) for block in data_section(Results(experiment)).blocks)
+    made.write(experiment / "dataset/report.json", facts | {"folds": 5})
+    first, *others = data_section(Results(experiment)).blocks
     assert isinstance(first, Text)
     assert "cross-fitted in 5 folds by identity" in first.text
+    # A table of splits would say that nobody is trained on.
+    assert not any(isinstance(block, Table) for block in others)
 
 
 def test_warnings_of_the_data_are_passed_on(made: ModuleType, experiment: Path) -> None:

@@ -31,6 +31,14 @@ def test_errors_are_counted_and_what_carries_them_is_told(made: ModuleType) -> N
         assert part in told, part
 
 
+def test_what_lowers_the_gap_carries_nothing_of_it(made: ModuleType) -> None:
+    facts = made.counterfactual_metrics()
+    facts |= {"error_share": {"false_match": {"yaw": 1.5, "glasses": -0.5}}}
+    told = " ".join(errors.error_sentences(facts))
+    assert "most of the gap is carried by yaw with 150.0 %" in told
+    assert "glasses with" not in told
+
+
 def test_what_differs_and_carries_nothing_is_told_of_the_kind_where_it_does(made: ModuleType) -> None:
     sentences = errors.error_sentences(made.counterfactual_metrics())
     overlooked = [each for each in sentences if "hardly notices" in each]

@@ -84,3 +84,12 @@ def test_a_table_without_its_columns_is_named(experiment: Path) -> None:
     results = Results(experiment)
     assert isinstance(groups.group_blocks(results, "default")[1], Absent)
     assert results.faults["default/significance/groups.parquet"] == "lacks columns"
+
+
+def test_without_a_test_on_both_sides_nothing_is_said_to_agree(made: ModuleType) -> None:
+    frame = made.groups_table()
+    assert groups.agreement(frame.assign(verdict="not testable")).endswith(
+        "no difference was tested on both sides."
+    )
+    one = ["neither"] + ["not testable"] * (len(frame) - 1)
+    assert groups.agreement(frame.assign(verdict=one)).startswith("Of 1 difference tested on both sides,")

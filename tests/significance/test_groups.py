@@ -200,6 +200,23 @@ def test_images_without_a_value_count_nowhere() -> None:
     assert row(found, "fnmr_difference")["p"] == pytest.approx(row(alone, "fnmr_difference")["p"], abs=0.15)
 
 
+def test_rates_without_an_error_may_be_as_large_as_their_people_could_hide() -> None:
+    group = np.random.default_rng(7).integers(2, size=PEOPLE)
+    table = make_world(7, np.full(360, 0.01), group=group[np.repeat(np.arange(PEOPLE), IMAGES)]).table(
+        "group"
+    )
+    unseen = {}
+    for number, name in enumerate(OFF_ON):
+        people = int((group == number).sum())
+        found = row(table, "fnmr", name)
+        unseen[name] = 1 - 0.05 ** (1 / people)
+        assert (found["estimate"], found["low"], found["high"]) == pytest.approx((0, 0, unseen[name]))
+        assert unseen[name] > 0.05
+    gap = row(table, "fnmr_difference")
+    assert (gap["low"], gap["high"]) == pytest.approx((-unseen["off"], unseen["on"]))
+    assert gap["note"] == NO_ERRORS
+
+
 def test_what_cannot_be_tested_says_why() -> None:
     world = make_world(7, np.full(360, 0.01))
     assert row(world.table("group"), "fnmr_difference")["note"] == NO_ERRORS

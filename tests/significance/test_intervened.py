@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from attribute_recovery.significance.effect import carry_out, plan_edits
 from attribute_recovery.significance.grouping import Contrast
@@ -52,6 +53,23 @@ def test_rates_are_those_of_codes_that_have_the_attribute(schema: Any, make_pipe
         assert found["estimate"] == pytest.approx((one + other) / 2 - (none + both) / 2)
         assert (found["n_identities"], found["n_images"], found["contrast"]) == (20, 80, 1.0)
     assert rows["fnmr_difference_interventional", "different_less_equal"]["p"] <= 0.05
+
+
+def test_genuine_pairs_have_the_interval_of_a_mean_over_people(schema: Any, make_pipeline: Any) -> None:
+    pipeline, known = make_pipeline({"glasses": 0.7, "length": 1.0, "rest": 0.8})
+    edited = _edited(pipeline, schema, known)["glasses"]
+    measure = Intervened(known, 0.95, n_boot=20_000, n_flips=19, seed=0)
+    (found,) = measure.rows(schema["glasses"], schema.slices["glasses"], edited, {"fnmr": [DIFFERENT]})
+    off, on = given_groups(schema["glasses"], known, edited)
+    i, j = np.triu_indices(len(off), 1)
+    i, j = (side[known.identities[i] == known.identities[j]] for side in (i, j))
+    wrong = [(a[i] * b[j]).sum(1) < 0.95 for a, b in ((off, off), (on, on), (off, on), (on, off))]
+    gaps = (wrong[2] * 0.5 + wrong[3] * 0.5) - (wrong[0] * 0.5 + wrong[1] * 0.5)
+    people = np.unique(known.identities)
+    means = np.array([gaps[known.identities[i] == name].mean() for name in people])  # all have equally many
+    half = t.isf(0.025, len(people) - 1) * means.std(ddof=1) / np.sqrt(len(people))
+    assert found["estimate"] == pytest.approx(means.mean())
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(half, rel=0.015)
 
 
 def test_an_attribute_that_f_does_not_see_changes_nothing(schema: Any, make_pipeline: Any) -> None:

@@ -59,6 +59,15 @@ def test_sums_under_weights_are_those_of_a_loop(genuine: bool) -> None:
     assert sums.pairs == pytest.approx(_looped(errors, LABELS, EACH, np.ones(5))[1])
 
 
+@pytest.mark.parametrize("genuine", [True, False])
+def test_trials_are_people_or_pairs_of_people_with_a_pair_in_the_column(genuine: bool) -> None:
+    found: dict[int, set[tuple[int, int]]] = {0: set(), 1: set(), 2: set(), -1: set()}
+    for i, j in _pairs(genuine):
+        found[_column(i, j, LABELS)].add((int(CODES[i]), int(CODES[j])))
+    sums = GroupedSums(_errors(genuine), LABELS, 2, 5)
+    assert sums.trials.tolist() == [len(found[column]) for column in range(3)]
+
+
 def test_a_group_without_pairs_has_no_rate() -> None:
     errors = PairErrors(np.array([0, 0, 1]), np.array([0]), np.array([2]), False)
     sums = GroupedSums(errors, [0, 0, 1], 2, 2)

@@ -1,11 +1,18 @@
 """Means of folds with their intervals, and p-values of folds, against known truth."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval, student_narrowing
+from attribute_recovery.statistics.pooled import (
+    combined_p_value,
+    pooled_figure,
+    pooled_interval,
+    student_narrowing,
+)
 
 
 def test_symmetric_intervals_give_that_of_the_weighted_mean() -> None:
@@ -90,3 +97,36 @@ def test_students_intervals_of_folds_make_one_that_covers() -> None:
         found = pooled_interval(mean, mean - reach, mean + reach, people, student_narrowing(people))
         covered.append(found[1] <= 0 <= found[2])
     assert 0.94 <= np.mean(covered) <= 0.96
+
+
+def test_folds_without_an_interval_count_in_the_mean_and_borrow_the_others() -> None:
+    nan = math.nan
+    mean, low, high = pooled_figure([0.2, 0.4, nan], [0.1, nan, nan], [0.35, nan, nan], [8, 8, 8])
+    assert (mean, low, high) == pytest.approx((0.3, 0.2, 0.4))  # 0.45, but no fold reaches beyond 0.4
+    every = [0.2, 0.4], [0.1, 0.3], [0.3, 0.6], [8, 5]
+    assert pooled_figure(*every) == pytest.approx(pooled_interval(*every, student_narrowing([8, 5])))
+
+
+def test_a_pooled_rate_stays_a_rate() -> None:
+    nan = math.nan
+    mean, low, high = pooled_figure([0.02, 0.0, 0.0], [0.001, nan, 0.0], [0.3, nan, 0.0], [8, 8, 8])
+    assert low == 0.0 < mean < high < 0.3
+    assert pooled_figure([0.98, 1.0], [0.7, nan], [0.99, nan], [8, 8])[2] == pytest.approx(1.0)
+
+
+def test_what_most_people_have_no_interval_of_has_none() -> None:
+    nan = math.nan
+    assert pooled_figure([0.2, 0.4], [0.1, nan], [0.3, nan], [7, 8])[1:] == pytest.approx(
+        (nan, nan), nan_ok=True
+    )
+    # An end without any spread, and estimates that differ.
+    assert np.isnan(pooled_figure([0.0, 0.1], [0.0, nan], [0.0, nan], [8, 8])[1:]).all()
+    assert pooled_figure([1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [8, 8]) == (1.0, 1.0, 1.0)
+    assert np.isnan(pooled_figure([nan], [nan], [nan], [8])).all()
+
+
+def test_folds_of_a_figure_are_checked() -> None:
+    with pytest.raises(ValueError, match="lows"):
+        pooled_figure([0.1, 0.2], [0.1], [0.2, 0.3], [8, 8])
+    with pytest.raises(ValueError, match="weights: found 0"):
+        pooled_figure([0.1], [0.1], [0.2], [0])

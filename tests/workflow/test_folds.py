@@ -35,7 +35,7 @@ POOLED = {
     *("decoder_samples", "recovery", "significance", "counterfactuals"),
 }
 IN_FOLDS = POOLED | {"fold", "attributes_editor", "decoder_train"}
-PEOPLE = 18
+PEOPLE = 12
 
 
 def write_recognizer(path: Path, side: int = 32) -> None:
@@ -90,7 +90,7 @@ def write_labels(faces: Path, path: Path) -> list[str]:
 
 @pytest.fixture
 def few_faces(face_folder: Path, tmp_path: Path) -> Path:
-    """Some of the made faces: eighteen people."""
+    """Some of the made faces: twelve people."""
     folder = tmp_path / "few"
     folder.mkdir()
     for person in sorted(face_folder.iterdir())[:PEOPLE]:
@@ -123,9 +123,9 @@ def test_a_run_in_folds_holds_everybody_out_once_and_reports_all_of_them(clone, 
     figures = metrics["recognizers"]["brought"]
     assert metrics["dataset"]["folds"] == figures["recovery"]["folds"] == 3
     assert figures["recognizer"]["threshold_split"] == "test"
-    # 18 people make 153 pairs.
-    assert figures["recognizer"]["claimable_fmr"] == pytest.approx(3 / 153)
-    assert figures["recognizer"]["used_fmr"] == pytest.approx(3 / 153)
+    # 12 people make 66 pairs.
+    assert figures["recognizer"]["claimable_fmr"] == pytest.approx(3 / 66)
+    assert figures["recognizer"]["used_fmr"] == pytest.approx(3 / 66)
     assert figures["significance"]["n_identities"] == PEOPLE
     table = pd.read_parquet(results / "brought/significance/significance.parquet")
     assert not table.duplicated(["recognizer", "attribute", "measure", "direction"]).any()

@@ -29,6 +29,7 @@ from attribute_recovery.config import Compute
 from attribute_recovery.config_attributes import OnnxHeads, PythonHeads
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema, write_schema
 from attribute_recovery.dataset.describe import describe_table
+from attribute_recovery.dataset.known import refuse_atoms
 from attribute_recovery.dataset.store import open_array, read_table, write_json, write_table
 from attribute_recovery.generator.train import to_tensor
 from attribute_recovery.recognizer.bring import sampled_images
@@ -85,8 +86,8 @@ def bring_heads(
         `test` R² and balanced accuracy, as of heads that are trained here.
 
     Raises:
-        ValueError: card, file and data set do not fit each other, or the heads cannot be run; nothing is
-            written then.
+        ValueError: card, file and data set do not fit each other, the heads cannot be run, or more than 5 %
+            of what they read of a continuous attribute is one value; nothing is written then.
     """
     prepare_torch(compute)
     path = settings.card if isinstance(settings, PythonHeads) else settings.weights.with_suffix(".json")
@@ -100,6 +101,9 @@ def bring_heads(
         columns = _columns_of_all(every, images)
         rows = read_table(table)
         found = merge_readings(described, every.readouts(columns), rows, read_schema(attributes))
+        merged = readings_of(rows, found)
+        # Above all what was read beyond the range, and lies at its end now.
+        refuse_atoms(merged, found.schema, f"heads {described.name!r}")
     means, scales = moments(found)
     network = _opened(weights, described, found.schema, size, template, means, scales)
     readouts = network.readouts(_of_schema(described, found.schema, columns))
@@ -110,7 +114,6 @@ def bring_heads(
     brought = {"brought": described.model_dump(mode="json"), "template": _plain(template), "image_size": size}
     kept = {"attributes": [asdict(attribute) for attribute in found.schema], "calibration": factors}
     write_card(card, brought | kept | {"means": means, "scales": scales})
-    merged = readings_of(rows, found)
     write_table(merged, readings_table)
     write_schema(found.schema, readings_schema)
     write_json({"attributes": describe_table(merged, found.schema)["attributes"]}, readings)

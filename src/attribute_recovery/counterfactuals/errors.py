@@ -8,6 +8,7 @@ What a pair lacks to the score of equal images has three parts, of which only th
 the rest is what reconstruction has changed in the score (v: see `game`).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -228,23 +229,29 @@ def _by_attribute(
     found |= {f"{name}_interval": {} for name in _BY_ATTRIBUTE[:2]}
     for player, name in enumerate(errors.names):
         values = errors.shares.values[rows, player]
-        for measure, above, below, smallest in (
-            ("error_value", np.abs(values), np.ones_like(gaps), 0.0),
-            ("error_share", values, gaps, least),
+        for measure, above, below, smallest, clip in (
+            ("error_value", np.abs(values), np.ones_like(gaps), 0.0, (0.0, math.inf)),
+            ("error_share", values, gaps, least, None),
         ):
             known = below.sum() > smallest
             found[measure][name] = float(above.sum() / below.sum()) if known else None
-            ends = _ends(above, below, both, n_boot, seed) if known else [None, None]
+            ends = _ends(above, below, both, n_boot, seed, clip) if known else [None, None]
             found[f"{measure}_interval"][name] = ends
         found["error_difference"][name] = float(errors.game.differences[rows, player].mean())
     return found
 
 
 def _ends(
-    above: Doubles, below: Doubles, identities: list[npt.NDArray[np.object_]], n_boot: int, seed: int
+    above: Doubles,
+    below: Doubles,
+    identities: list[npt.NDArray[np.object_]],
+    n_boot: int,
+    seed: int,
+    clip: tuple[float, float] | None,
 ) -> list[float | None]:
-    """Interval of Σ above / Σ below over pairs, identities resampled; no ends where that cannot be."""
+    """Interval of Σ above / Σ below over pairs, identities resampled, inside `clip`; no ends where that
+    cannot be."""
     if len(set(np.concatenate(identities))) < 2:
         return [None, None]
-    interval: Interval = pair_ratio_interval(above, below, *identities, n_boot=n_boot, seed=seed)
+    interval: Interval = pair_ratio_interval(above, below, *identities, n_boot=n_boot, seed=seed, clip=clip)
     return [float(end) if np.isfinite(end) else None for end in (interval.low, interval.high)]

@@ -148,21 +148,22 @@ def is_atom(count: int, of: int) -> bool:
     return count > max(1.0, LARGEST_ATOM * of)
 
 
-def refuse_atoms(table: pd.DataFrame, schema: AttributeSchema) -> None:
+def refuse_atoms(table: pd.DataFrame, schema: AttributeSchema, source: str = "dataset") -> None:
     """Refuse continuous attributes that are none, hours before their information is asked for.
 
     Args:
         table: images.parquet, of which the split `train` is looked at, in each fold where there are folds.
         schema: its attributes.
+        source: where the values come from, for the sentence.
 
     Raises:
         ValueError: more than 5 % of an attribute's values are equal, and they are not all equal.
     """
     for fold in as_split(table):
-        _refuse_atoms_of(fold[fold["split"] == "train"], schema)
+        _refuse_atoms_of(fold[fold["split"] == "train"], schema, source)
 
 
-def _refuse_atoms_of(rows: pd.DataFrame, schema: AttributeSchema) -> None:
+def _refuse_atoms_of(rows: pd.DataFrame, schema: AttributeSchema, source: str) -> None:
     for attribute in schema.continuous:
         column = rows[f"attribute.{attribute.name}"].to_numpy(np.float64, na_value=np.nan)
         known = is_known(attribute, column)
@@ -171,7 +172,7 @@ def _refuse_atoms_of(rows: pd.DataFrame, schema: AttributeSchema) -> None:
         most, of = largest_atom(column[known], rows["identity"].to_numpy(object)[known])
         if is_atom(most, of):
             raise ValueError(
-                f"dataset: attribute {attribute.name!r}: {most} of {of} values of the split train are equal, "
-                "a continuous attribute has at most 5 %, since it has no density otherwise; allowed is kind "
-                "binary or categorical"
+                f"{source}: attribute {attribute.name!r}: {most} of {of} values of the split train are "
+                "equal, a continuous attribute has at most 5 %, since it has no density otherwise; allowed "
+                "is kind binary or categorical"
             )

@@ -246,7 +246,8 @@ def _ratio_ends(
         return [None, None]
     hits = (decoded[first] * real[second]).sum(1) >= tau
     base = (real[first] * real[second]).sum(1) >= tau
-    return ends(pair_ratio_interval(hits, base, people[first], people[second], n_boot=n_boot, seed=seed))
+    sides = (people[first], people[second])
+    return ends(pair_ratio_interval(hits, base, *sides, n_boot=n_boot, seed=seed, clip=(0.0, math.inf)))
 
 
 def _draw(

@@ -1,15 +1,18 @@
 """Nested figures of several folds as one."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attribute_recovery.statistics.pooled import pooled_interval, student_narrowing
+from attribute_recovery.statistics.pooled import pooled_figure
 
 # Endings and beginnings of the names of counts, which add up.
 COUNTED = ("_pairs", "_images", "_identities")
+# Of what is the largest of something, the largest counts.
+LARGEST = ("error_sum_off",)
 # Why something could not be done, by attribute, or by measure and attribute; not there where all could.
 REASONS = ("not_learned", "not_recovered", "not_calibrated", "not_measured", "not_testable")
 # Counts by attribute, there only where they differ from the count beside them.
@@ -36,7 +39,7 @@ def pooled_figures(folds: Sequence[Figures], weights: Sequence[float]) -> dict[s
     """Figures of all folds as one: numbers averaged, counts added up, words by majority.
 
     Where a figure has an interval beside it (the same name with `_interval` after any one of its parts), both
-    are pooled by `statistics.pooled.pooled_interval`. What a fold could not compute is averaged over the
+    are pooled by `statistics.pooled.pooled_figure`. What a fold could not compute is averaged over the
     others.
 
     Args:
@@ -63,6 +66,9 @@ def _pooled(folds: list[Figures], weights: list[float], *, counted: bool) -> dic
             result[name] = _known(
                 [value or {} for value in values], [fold.get(KNOWN[name]) for fold in folds]
             )
+            continue
+        if name in LARGEST:
+            result[name] = max((value for value in values if value is not None), default=None)
             continue
         adds_up = counted or name.startswith("n_") or name.endswith(COUNTED)
         result[name] = _pooled_value(values, weights, adds_up)
@@ -131,15 +137,14 @@ def _pooled_ends(estimates: list[Any], ends: list[Any], weights: list[float]) ->
             )
             for name in names
         }
-    whole = [
-        (estimate, *pair, weight)
-        for estimate, pair, weight in zip(estimates, ends, weights, strict=True)
+    sides = [
+        (float(estimate), *pair, weight)
         if _is_number(estimate) and isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair))
+        else (float(estimate) if _is_number(estimate) else math.nan, math.nan, math.nan, weight)
+        for estimate, pair, weight in zip(estimates, ends, weights, strict=True)
     ]
-    if not whole:
-        return [None, None]
-    found, low, high, shares = (list(column) for column in zip(*whole, strict=True))
-    return list(pooled_interval(found, low, high, shares, student_narrowing(shares))[1:])
+    _, low, high = pooled_figure(*zip(*sides, strict=True))
+    return [None, None] if math.isnan(low) else [low, high]
 
 
 def _mean(values: Sequence[float], weights: Sequence[float]) -> float:

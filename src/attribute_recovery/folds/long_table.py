@@ -9,11 +9,13 @@ import pandas as pd
 
 from attribute_recovery.report.labels import reason_of
 from attribute_recovery.statistics.discovery import benjamini_hochberg
-from attribute_recovery.statistics.pooled import combined_p_value, pooled_interval, student_narrowing
+from attribute_recovery.statistics.pooled import combined_p_value, pooled_figure
 
 FIGURES = ("estimate", "low", "high", "p", "q")
 KEYS = ("recognizer", "attribute", "measure", "direction")
-ADDED = ("n_identities", "n_images", "n_pairs")
+# Marks, 1 or 0: set where folds of more than half of the people have them.
+MARKS = ("cross_talk_too_much",)
+ADDED = ("n_identities", "n_images", "n_pairs", "effective_identities")
 
 
 def is_long_table(table: pd.DataFrame) -> bool:
@@ -25,9 +27,9 @@ def is_long_table(table: pd.DataFrame) -> bool:
 def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.DataFrame:
     """One row for each recognizer, attribute, measure and direction that a fold has.
 
-    Estimates with their intervals are pooled by `statistics.pooled.pooled_interval`, p-values by
+    Estimates with their intervals are pooled by `statistics.pooled.pooled_figure`, p-values by
     `combined_p_value` over the folds in which there is one; q is Benjamini-Hochberg within each measure, rows
-    with and without direction apart. `n_identities`, `n_images` and `n_pairs` add up, other numbers are
+    with and without direction apart. Counts (`ADDED`) add up, marks go by majority, other numbers are
     averaged, words are the folds' where they agree, else all of them. Folds in which a figure could not be
     had for want of labels take no part, unless there are no others.
 
@@ -36,7 +38,7 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
         weights: people of each fold.
 
     Returns:
-        The table, rows in the order in which the folds first have them.
+        The table, rows in the order in which the folds first have them; without rows where no fold has any.
 
     Raises:
         ValueError: columns differ.
@@ -45,8 +47,10 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
     for fold in folds:
         if list(fold.columns) != columns:
             raise ValueError(f"folds: found the columns {list(fold.columns)}, expected {columns}")
-    parts = [fold.assign(_weight=float(w)) for fold, w in zip(folds, weights, strict=True)]
-    stacked = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    parts = [fold.assign(_weight=float(w)) for fold, w in zip(folds, weights, strict=True) if len(fold)]
+    if not parts:
+        return folds[0].copy()
+    stacked = pd.concat(parts, ignore_index=True)
     rows = [
         {**dict(zip(KEYS, key, strict=True)), **_pooled_row(_tested(rows), columns)}
         for key, rows in stacked.groupby(list(KEYS), sort=False, dropna=False)
@@ -55,7 +59,7 @@ def pooled_table(folds: Sequence[pd.DataFrame], weights: Sequence[float]) -> pd.
     table["q"] = np.nan
     for _, chosen in table.groupby(["recognizer", "measure", table["direction"] == ""]).groups.items():
         table.loc[chosen, "q"] = benjamini_hochberg(table.loc[chosen, "p"])
-    return table.astype({name: folds[0][name].dtype for name in columns})
+    return table.astype({name: parts[0][name].dtype for name in columns})
 
 
 def _tested(rows: pd.DataFrame) -> pd.DataFrame:
@@ -73,9 +77,10 @@ def _pooled_row(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
             continue
         column = rows[name]
         if name in ADDED:
-            row[name] = column.sum()
+            row[name] = column.sum(min_count=1)
         elif pd.api.types.is_numeric_dtype(column):
-            row[name] = _mean(column.to_numpy(np.float64), weights)
+            mean = _mean(column.to_numpy(np.float64), weights)
+            row[name] = float(mean > 0.5) if name in MARKS and not np.isnan(mean) else mean
         else:
             row[name] = _word(column)
     return row | _figures(rows, weights)
@@ -83,16 +88,8 @@ def _pooled_row(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:
 
 def _figures(rows: pd.DataFrame, weights: npt.NDArray[np.float64]) -> dict[str, float]:
     found = dict.fromkeys(FIGURES, np.nan)
-    known = rows["estimate"].notna().to_numpy()
-    found["estimate"] = _mean(rows["estimate"].to_numpy(np.float64), weights)
-    bounded = known & rows[["low", "high"]].notna().all(axis=1).to_numpy()
-    if bounded.any():
-        estimates, lows, highs = rows.loc[bounded, ["estimate", "low", "high"]].to_numpy(np.float64).T
-        mean, low, high = pooled_interval(
-            estimates, lows, highs, weights[bounded], student_narrowing(weights[bounded])
-        )
-        # Of the folds with an interval only; moved to the mean over all that have an estimate.
-        found["low"], found["high"] = low + found["estimate"] - mean, high + found["estimate"] - mean
+    estimates, lows, highs = rows[["estimate", "low", "high"]].to_numpy(np.float64).T
+    found["estimate"], found["low"], found["high"] = pooled_figure(estimates, lows, highs, weights)
     tested = rows["p"].notna().to_numpy()
     if tested.any():
         found["p"] = combined_p_value(rows.loc[tested, "p"].to_numpy(np.float64), weights[tested])

@@ -2,10 +2,10 @@
 
 What each fold found stands on other people, so its figures are averaged with the number of its people as
 weight, and their intervals with them (`statistics.pooled`). Tables of single images, pairs or people are put
-one below the other. Pictures are the first fold's, but for those that show the pooled figures.
+one below the other, with the number of the fold. Pictures are the first fold's, but for those that show the
+pooled figures.
 """
 
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,12 +43,10 @@ def pool_stage(folds: int, *, experiment_dir: Path, outputs: Mapping[str, Path])
     weights = [_people_held_out(experiment_dir / f"fold_{k}") for k in range(1, folds + 1)]
     with private_files():
         tables = {
-            name: _pooled_rows([read_parquet(path) for path in sources[name]], weights)
+            name: _pooled_rows(name, [read_parquet(path) for path in sources[name]], weights)
             for name, path in outputs.items()
             if path.suffix == ".parquet"
         }
-        if "group_rates" in tables:
-            tables["group_rates"] = _told_anew(tables["group_rates"], weights)
         for name, table in tables.items():
             write_table(table, outputs[name])
         for name, path in outputs.items():
@@ -70,12 +68,18 @@ def _people_held_out(fold: Path) -> int:
     return int(table.loc[table["split"] == "test", "identity"].nunique())
 
 
-def _pooled_rows(parts: Sequence[pd.DataFrame], weights: Sequence[int]) -> pd.DataFrame:
-    """A long table's figures pooled; of any other table the rows that tell of held-out images."""
+def _pooled_rows(name: str, parts: Sequence[pd.DataFrame], weights: Sequence[int]) -> pd.DataFrame:
+    """A long table's figures pooled; of any other table the rows that tell of held-out images, with a column
+    `fold`, since what is numbered or listed in each fold begins anew."""
     if is_long_table(parts[0]):
-        return pooled_table(parts, weights)
+        table = pooled_table(parts, weights)
+        if name != "group_rates":
+            return table
+        from attribute_recovery.folds.group_rates import told_anew
+
+        return told_anew(table, parts, weights)
     held_out = [part[part["split"] == "test"] if "split" in part else part for part in parts]
-    return pd.concat(held_out, ignore_index=True)
+    return pd.concat([part.assign(fold=k) for k, part in enumerate(held_out, 1)], ignore_index=True)
 
 
 def _with_tested_figures(figures: dict[str, Any], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -92,15 +96,6 @@ def _with_tested_figures(figures: dict[str, Any], tables: Mapping[str, pd.DataFr
         tested |= without_nan(group_metrics(tables["group_rates"]))
     stale = {f"{measure}{ending}" for measure in tested for ending in ("", "_interval", "_p", "_q")}
     return {name: value for name, value in figures.items() if name not in stale} | tested
-
-
-def _told_anew(table: pd.DataFrame, weights: Sequence[float]) -> pd.DataFrame:
-    """Rates by group with what follows from the pooled figures: verdicts, and the smallest difference that
-    is found, which shrinks as a mean's standard error does."""
-    from attribute_recovery.significance.group_table import with_verdicts
-
-    share = math.sqrt(sum(w**2 for w in weights)) / sum(weights)
-    return with_verdicts(table.assign(detectable=share * table["detectable"]))
 
 
 def _redraw(tables: Mapping[str, pd.DataFrame], experiment_dir: Path, outputs: Mapping[str, Path]) -> None:

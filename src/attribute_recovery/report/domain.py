@@ -85,7 +85,8 @@ def data_section(results: Results) -> Section:
     blocks: list[Block] = absent(results, "dataset/report.json")
     if report:
         blocks.append(Text(" ".join([_data_sentence(report), *privacy_sentences(results, report)])))
-        table = splits_table(report)
+        # In folds everybody is used for everything but the recognizer's training, and the text says so.
+        table = None if whole(report, "folds") else splits_table(report)
         blocks += [table] if table else []
         blocks += (
             [Points([f"{warning}." for warning in report["warnings"]])] if report.get("warnings") else []

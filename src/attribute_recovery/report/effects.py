@@ -16,6 +16,9 @@ PARTS = ("measure", "attribute", "direction", "identity", "n", "total")
 DOSES = "<recognizer>/significance/dose_response.parquet"
 PLOT = "<recognizer>/significance/dose_response.png"
 CAPTION = "How far the embedding moves at several doses of each continuous attribute, in standard deviations."
+NO_DOSES = (
+    "No response to several doses: no continuous attribute is edited, or significance.dose_images is 0."
+)
 DOSE_COLUMNS = frozenset({"attribute", "dose", "estimate", "low", "high", "n_images", "cross_talk_too_much"})
 
 
@@ -33,7 +36,7 @@ def effect_blocks(results: Results, name: str) -> list[Block]:
         results.faults.setdefault(DOSES.replace("<recognizer>", name), "lacks columns")
         return [*blocks, *absent(results, DOSES, name), *picture(results, PLOT, CAPTION, name)]
     if not len(doses):
-        return [*blocks, Text("No response to several doses was asked for (significance.dose_images is 0).")]
+        return [*blocks, Text(NO_DOSES)]
     return [*blocks, *picture(results, PLOT, CAPTION, name), doses_table(doses)]
 
 

@@ -85,7 +85,9 @@ def _kind_sentences(facts: Values, kind: str) -> list[str]:
         f"The largest value of a pair has a standard error of {say.number(error, 1)} (median), and is surely "
         f"the largest in {say.percent(leads)} of pairs."
     ]
-    shares = {each: value for each in _attributes(facts, kind) if (value := _share(facts, kind, each))}
+    shares = {
+        each: value for each in _attributes(facts, kind) if (value := _share(facts, kind, each) or 0) > 0
+    }
     most = sorted(shares, key=lambda each: (-shares[each], each))[:NAMED]
     if most:
         ends = {each: interval_of(facts, f"error_share.{kind}.{each}") for each in most}

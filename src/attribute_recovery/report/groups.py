@@ -45,7 +45,7 @@ ABOUT = (
 )
 READING = (
     "Differences in percentage points, with 95 % intervals from resampling people (both sides of a pair in "
-    "one draw, recentred). p of what is observed permutes groups between people, or between the images of "
+    "one draw). p of what is observed permutes groups between people, or between the images of "
     "each; q is within each column and rate. “Found with 80 %”: the smallest difference that a test at 0.05 "
     "would find here four times out of five. Set in bold: q < 0.05."
 )
@@ -69,7 +69,7 @@ def group_blocks(results: Results, name: str) -> list[Block]:
     rows = _by_key(frame)
     blocks.append(Points([difference_sentence(frame, rate) for rate in RATES]))
     told = disagreements(rows)
-    blocks.append(Text("Where observation and intervention disagree:" if told else _AGREE))
+    blocks.append(Text("Where observation and intervention disagree:" if told else agreement(frame)))
     blocks += [Points(told)] if told else []
     blocks += curves
     blocks += [table for rate in RATES if (table := differences_table(frame, rows, rate))]
@@ -77,7 +77,13 @@ def group_blocks(results: Results, name: str) -> list[Block]:
     return blocks + [table for rate in RATES if (table := rates_table(frame, rate))]
 
 
-_AGREE = "Nowhere do observation and intervention disagree at q < 0.05."
+def agreement(frame: pd.DataFrame) -> str:
+    """What to say where no disagreement was found: it takes a test on both sides to find one."""
+    compared = int(frame["verdict"].isin(["both", "neither"]).sum())
+    if not compared:
+        return "Observation and intervention cannot be compared: no difference was tested on both sides."
+    tested = say.counted(compared, "difference", "differences")
+    return f"Of {tested} tested on both sides, observation and intervention disagree on none at q < 0.05."
 
 
 def group_frame(results: Results, name: str) -> pd.DataFrame | None:

@@ -184,7 +184,8 @@ def _interval(effects: FloatArray, people: npt.NDArray[np.object_], n_boot: int,
 
 
 def dose_table(recognizer: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The table of responses, `COLUMNS`; without rows where no dose was asked for."""
+    """The table of responses, `COLUMNS`; without rows where no dose was asked for, or no
+    attribute is continuous."""
     table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "recognizer"])
     return table.assign(recognizer=recognizer)[list(COLUMNS)]
 
@@ -251,7 +252,9 @@ def draw_doses(table: pd.DataFrame, path: Path) -> None:
     told = (
         "Mean of 1 − cos against the dose in population sd; bars: 95 % intervals; hollow: too much cross-talk"
     )
-    figure.suptitle(told if len(names) else "No dose was asked for", fontsize=8)
+    figure.suptitle(
+        told if len(names) else "No continuous attribute was changed by several doses", fontsize=8
+    )
     save_figure(figure, path)
 
 

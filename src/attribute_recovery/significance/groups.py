@@ -2,7 +2,7 @@
 groups that were made alike in everything else that is declared."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +30,7 @@ from attribute_recovery.statistics.grouped import (
     rates,
 )
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray, identity_codes
-from attribute_recovery.statistics.interval import replicate_interval
+from attribute_recovery.statistics.interval import replicate_interval, unanimous_ends
 from attribute_recovery.statistics.permutation import Scheme, is_testable, permutation_p_value
 
 Rate = Literal["fmr", "fnmr"]
@@ -188,6 +188,9 @@ class _Measure:
                 continue
             replicates = rates(*self.resampled, columns)
             around = self._interval(replicates, columns, (0.0, 1.0))
+            if around.collapsed:
+                low, high = self._unanimous(around.estimate, columns)
+                around = replace(around, low=low, high=high)
             rows.append(self._row(self.rate, name, around, columns, method="pairs of one group, at τ"))
         return rows
 
@@ -198,6 +201,8 @@ class _Measure:
             replicates = _difference(*self.resampled, contrast)
             either = contrast.first | contrast.second
             around = self._interval(replicates, either, (-1.0, 1.0))
+            if around.collapsed:
+                around = self._unanimous_difference(around, contrast)
             gaps = {scheme: _difference(*drawn, contrast) for scheme, drawn in null.items()}
             p_by_scheme = {scheme: _p_value(around.estimate, gap) for scheme, gap in gaps.items()}
             p = smallest_of(p_by_scheme)
@@ -264,6 +269,8 @@ class _Measure:
             if not matching.refusal:
                 replicates = _difference(*self._weighted(matching.weights), contrast)
             around = self._interval(replicates, either, (-1.0, 1.0), math.floor(matching.people))
+            if around.collapsed:
+                around = self._unanimous_difference(around, contrast, matching.people)
             p, name = _bootstrap_p(replicates), f"{self.rate}_difference_matched"
             row = self._row(name, contrast.name, around, either, method="overlap weights, p by bootstrap")
             rows.append(
@@ -297,6 +304,29 @@ class _Measure:
         smallest = int((groups > 0).sum(axis=0).min()) if people is None else people
         return replicate_interval(
             float(replicates[0]), replicates[1:], self._people(columns), 0.95, clip, effective=smallest
+        )
+
+    def _unanimous(self, rate: float, columns: BoolArray, people: float = math.inf) -> tuple[float, float]:
+        """Ends of a rate of decisions that are all alike, from the people, or pairs of people, of the column
+        that has most of them, since groups may share people; of so many people at most."""
+        most = people if self.rate == "fnmr" else people * (people - 1) / 2
+        trials = max(1, math.floor(min(most, float(self.sums.trials[columns].max()))))
+        return unanimous_ends(rate, trials, 0.95, (0.0, 1.0))
+
+    def _unanimous_difference(
+        self, around: Interval, contrast: Contrast, people: float = math.inf
+    ) -> Interval:
+        """Of two such rates: each side's distance to its end, as of independent ones (Zou & Donner, Stat.
+        Med. 27, 2008)."""
+        below: list[float] = []
+        above: list[float] = []
+        for columns, reaches in ((contrast.first, (below, above)), (contrast.second, (above, below))):
+            rate = float(rates(self.resampled[0][:1], self.resampled[1][:1], columns)[0])
+            low, high = self._unanimous(rate, columns, people)
+            reaches[0].append(rate - low)
+            reaches[1].append(high - rate)
+        return replace(
+            around, low=around.estimate - math.hypot(*below), high=around.estimate + math.hypot(*above)
         )
 
     def _people(self, columns: BoolArray) -> int:

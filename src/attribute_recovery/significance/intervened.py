@@ -96,7 +96,7 @@ class Intervened:
                 continue
             resampled = self._resampled(groups, first[chosen], second[chosen], rate == "fnmr")
             for contrast in contrasts:
-                found = self._difference(resampled, contrast)
+                found = self._difference(resampled, contrast, of_two=rate == "fmr")
                 rows.append(
                     found
                     | {
@@ -129,9 +129,10 @@ class Intervened:
         tops = [weighted_pair_sum(column, a, b, self.k)(self.weights) for column in columns]
         return np.stack([defined_ratio(top, bottom) for top in tops], axis=1)
 
-    def _difference(self, resampled: FloatArray, contrast: Contrast) -> dict[str, float]:
+    def _difference(self, resampled: FloatArray, contrast: Contrast, *, of_two: bool) -> dict[str, float]:
+        """`of_two`: whether pairs are of two people each."""
         sides = [self._figure(resampled, columns) for columns in (contrast.first, contrast.second)]
-        found = paired_difference(*sides, n_flips=self.n_flips, seed=self.seed, recentre=True)
+        found = paired_difference(*sides, n_flips=self.n_flips, seed=self.seed, recentre=of_two)
         around = found.interval
         return {"estimate": around.estimate, "low": around.low, "high": around.high, "p": found.p}
 

@@ -113,6 +113,24 @@ class GroupedSums:
         """Pairs (G + 1,) with every identity once."""
         return np.asarray(self.pairs_of(np.ones((1, self.k)))[0])
 
+    @cached_property
+    def trials(self) -> IntArray:
+        """Independent trials in each column (G + 1,): people who have a genuine pair there, or pairs of
+        people who have an impostor pair there."""
+        inside = self.counts > 0  # (k, G)
+        groups = inside.sum(axis=1)
+        if self.errors.genuine:
+            # A group's pairs are of two images of one person.
+            images = np.zeros((self.k, self.n_groups), dtype=np.int64)
+            known = self.labels >= 0
+            np.add.at(images, (self.errors.codes[known], self.labels[known]), 1)
+            return np.append((images > 1).sum(axis=0), (groups > 1).sum())
+        people = inside.sum(axis=0)
+        # Two people have no pair of two groups where both have the same one alone.
+        alone, every = inside[groups == 1].sum(axis=0), int((groups > 0).sum())
+        different = every * (every - 1) // 2 - int((alone * (alone - 1) // 2).sum())
+        return np.append(people * (people - 1) // 2, different)
+
 
 Labels = TypeVar("Labels", npt.NDArray[np.int64], npt.NDArray[np.int16])
 

@@ -7,6 +7,8 @@ from attribute_recovery.statistics.inputs import FloatArray, finite_vector, requ
 from attribute_recovery.statistics.interval import student_reach
 
 LARGEST_P = 0.99
+# Folds that have an interval stand for those that have none where they hold this share of the people.
+LEAST_BOUNDED = 0.5
 
 
 def pooled_interval(
@@ -51,6 +53,50 @@ def pooled_interval(
     return mean, mean - below, mean + above
 
 
+def pooled_figure(
+    estimates: npt.ArrayLike, lows: npt.ArrayLike, highs: npt.ArrayLike, people: npt.ArrayLike
+) -> tuple[float, float, float]:
+    """The mean of folds' estimates with its interval, where some folds lack one or the other.
+
+    The mean is over all folds with an estimate. Its interval is that of the folds that have one
+    (`pooled_interval` with `student_narrowing`), moved to the mean, no farther than any fold's end or
+    estimate: a rate stays a rate.
+
+    Args:
+        estimates: of k folds, (k,), NaN where there is none.
+        lows, highs: their intervals, (k,) each, NaN likewise.
+        people: identities of each fold, (k,), above 0: the weights.
+
+    Returns:
+        Mean, low and high. NaN without estimates; NaN ends where folds with an interval hold less than half
+        of the people, or where these show no spread though estimates differ.
+
+    Raises:
+        ValueError: lengths differ, or a weight is not above 0.
+
+    >>> pooled_figure([0.2, 0.4, float("nan")], [0.1, float("nan"), 0.0], [0.3, float("nan"), 1.0], [5, 5, 5])
+    (0.30000000000000004, 0.2, 0.4)
+    """
+    e, low, high = (np.asarray(side, dtype=np.float64) for side in (estimates, lows, highs))
+    weights = finite_vector("people", people)
+    for name, side in (("estimates", e), ("lows", low), ("highs", high)):
+        require_length(name, side, len(weights))
+    known = np.isfinite(e)
+    if not known.any():
+        return float("nan"), float("nan"), float("nan")
+    mean = float(_shares(weights[known]) @ e[known])
+    bounded = known & np.isfinite(low) & np.isfinite(high)
+    if weights[bounded].sum() < LEAST_BOUNDED * weights[known].sum():
+        return mean, float("nan"), float("nan")
+    sides, own = (e[bounded], low[bounded], high[bounded]), weights[bounded]
+    centre, first, last = pooled_interval(*sides, own, student_narrowing(own))
+    first = max(first + mean - centre, float(min(low[bounded].min(), e[known].min())))
+    last = min(last + mean - centre, float(max(high[bounded].max(), e[known].max())))
+    if first == last and np.ptp(e[known]) > 0:
+        return mean, float("nan"), float("nan")
+    return mean, first, last
+
+
 def student_narrowing(people: npt.ArrayLike, level: float = 0.95) -> FloatArray:
     """By how much Student's interval of each fold is too wide for the pooled one.
 
@@ -64,7 +110,7 @@ def student_narrowing(people: npt.ArrayLike, level: float = 0.95) -> FloatArray:
         t with Σ (mᵢ − 1) degrees of freedom over t with mᵢ − 1, (k,), 1 for a single fold.
 
     >>> student_narrowing([8, 8, 8, 8, 8]).round(3).tolist()
-    [0.858, 0.858, 0.858, 0.858, 0.858]
+    [0.859, 0.859, 0.859, 0.859, 0.859]
     """
     counts = finite_vector("people", people)
     together = student_reach(float(np.sum(counts - 1)) + 1, level)
@@ -101,9 +147,9 @@ def combined_p_value(p_values: npt.ArrayLike, weights: npt.ArrayLike) -> float:
     return float(np.clip(0.5 - np.arctan(total) / np.pi, 0.0, 1.0))
 
 
-def _shares(weights: npt.ArrayLike, length: int) -> FloatArray:
+def _shares(weights: npt.ArrayLike, length: int | None = None) -> FloatArray:
     found = finite_vector("weights", weights)
-    require_length("weights", found, length)
+    require_length("weights", found, len(found) if length is None else length)
     if found.min() <= 0:
         raise ValueError(f"weights: found {found.min():g}, allowed is above 0")
     return np.asarray(found / found.sum())
