@@ -13,9 +13,9 @@ HEAD = """# Validation
 Whether the product's figures are true, held against worlds whose truth is known. Written by
 `make validation`, which measures the rows below anew, goes on where it was stopped, and takes at most eight
 hours on two cores; `make validation ROWS=intervals-cover` measures one. What each row does is in
-`benchmarks/validation/`; the definitions of the measures are in [significance.md](significance.md). Rows about
-the whole pipeline stand on a finished run of the default experiment, `make run`, or of another one in the rendered
-world, whose configuration the variable `VALIDATION_CONFIG` names.
+`benchmarks/validation/`; the definitions of the measures are in [significance.md](significance.md). Rows
+about the whole pipeline stand on a finished run of the default experiment, `make run`, or of another one in
+the rendered world, whose configuration the variable `VALIDATION_CONFIG` names.
 
 """
 NOT_YET = "not measured yet"
