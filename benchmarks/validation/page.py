@@ -80,10 +80,11 @@ def _section(row: Row, result: Mapping[str, Any]) -> Iterator[str]:
     for table in result["tables"]:
         yield from _table(table)
     machine = result["machine"]
+    runs = "".join(f", on the finished run with digest `{run[:12]}`" for run in result.get("runs", []))
     yield (
         f"Measured at commit `{result['commit']}`, seed {result['seed']}, {result['core_minutes']} core "
         f"minutes, {machine['cores']} cores, {machine['architecture']}, Python {machine['python']}, numpy "
-        f"{machine['numpy']}.\n"
+        f"{machine['numpy']}{runs}.\n"
     )
 
 

@@ -65,6 +65,7 @@ def run_row(
         "commit": at,
         "code": code,
         "machine": machine(),
+        "runs": runs_of(chunks),
         "core_minutes": round(sum(part["seconds"] for part in found.values()) / 60, 1),
         **method.conclude({name: part["found"] for name, part in found.items()}),
     }
@@ -83,8 +84,12 @@ def folder_name(row: Row, method: Method, chunks: dict[str, Chunk], seed: int) -
     own = f"{HERE}.{row.module}"
     made_by = method.work.__module__
     name = row.name if made_by == own else made_by.rpartition(".")[2]
-    runs = sorted({str(chunk["run"])[:12] for chunk in chunks.values() if "run" in chunk})
-    return "-".join([name, str(seed), code_of(made_by)[:12], *runs])
+    return "-".join([name, str(seed), code_of(made_by)[:12], *(run[:12] for run in runs_of(chunks))])
+
+
+def runs_of(chunks: dict[str, Chunk]) -> list[str]:
+    """Digests of the finished runs that chunks stand on; most stand on none."""
+    return sorted({str(chunk["run"]) for chunk in chunks.values() if "run" in chunk})
 
 
 def _work_through(

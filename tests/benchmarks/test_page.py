@@ -41,6 +41,12 @@ def test_figures_and_verdicts_are_those_of_the_result() -> None:
     assert "commit `abc`, seed 1, 3.0 core minutes, 2 cores" in text
 
 
+def test_the_run_that_figures_stand_on_is_named() -> None:
+    assert "finished run" not in page({"intervals-cover": RESULT}).split("## ")[1]
+    text = page({"intervals-cover": RESULT | {"runs": ["0123456789abcdef"]}})
+    assert "numpy 2, on the finished run with digest `0123456789ab`." in text
+
+
 def test_a_part_that_is_missing_is_named() -> None:
     row = row_named("nothing-found")
     assert NOT_YET in verdict(row, {row.name: RESULT | {"row": row.name}})

@@ -42,6 +42,7 @@ def test_effects_are_set_against_heads_rendered_again(run_row, tmp_path):
     (folder,) = (tmp_path / "scratch" / "quick").iterdir()
     found = [json.loads(path.read_text())["found"] for path in folder.iterdir()]
     run = finished_run()
+    assert result["runs"] == [run.digest]
     assert {run.schema[one["attribute"]].kind for one in found} == {"continuous", "binary", "categorical"}
     reported = json.loads(run.of_recognizer("significance/metrics.json").read_text())["decision_effect"]
     for one in found:
