@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, require_length
+from attribute_recovery.statistics.interval import effective_identities
 
 _ITERATIONS = 50
 _CONVERGED = 1e-8
@@ -123,5 +124,4 @@ def mean_differences(
 
 def effective_number(weights: FloatArray) -> float:
     """How many equal weights are worth as much: (Σ w)² / Σ w² (Kish); 0 where there is none."""
-    squares = float((weights**2).sum())
-    return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
+    return effective_identities(weights) if weights.any() else 0.0
