@@ -9,6 +9,7 @@ from attribute_recovery.significance.effect import (
     carry_out,
     choose_images,
     distances,
+    effect_interval,
     plan_edits,
     together,
 )
@@ -92,3 +93,11 @@ def test_images_without_an_edit_have_no_effect(schema: Any, make_pipeline: Any) 
     mean = together([found], [found.effects], len(known.codes))
     assert np.isnan(mean[known.current[:, 2] == 1]).all()
     assert not np.isnan(mean[known.current[:, 2] == 0]).any()
+
+
+def test_an_effect_on_one_person_has_no_interval() -> None:
+    alone = effect_interval(np.array([0.1, 0.3]), np.array(["a", "a"], object), n_boot=50, seed=1)
+    assert alone.estimate == pytest.approx(0.2) and np.isnan([alone.low, alone.high]).all()
+    people = np.array(["a", "b", "c"], object)
+    several = effect_interval(np.array([0.1, 0.3, 0.2]), people, n_boot=50, seed=1)
+    assert 0 < several.low < several.estimate < several.high < 2

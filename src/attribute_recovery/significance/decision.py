@@ -14,13 +14,14 @@ from attribute_recovery.significance.effect import (
     Originals,
     Pipeline,
     carry_out,
+    effect_interval,
     plan_edits,
     together,
 )
 from attribute_recovery.significance.flips import PairChanges, decision_changes
 from attribute_recovery.significance.permuted import largest_of, schemes_of
 from attribute_recovery.significance.placebo import Placebos, make_placebos
-from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval
+from attribute_recovery.statistics.bootstrap import Interval
 from attribute_recovery.statistics.inputs import FloatArray
 from attribute_recovery.statistics.permutation import Scheme
 
@@ -135,7 +136,9 @@ class _Measure:
         return Effect(
             attribute=attribute.name,
             direction=direction,
-            interval=_interval(values[applied], known.identities[applied], self.n_boot, self.seed),
+            interval=effect_interval(
+                values[applied], known.identities[applied], n_boot=self.n_boot, seed=self.seed
+            ),
             p=p,
             p_by_scheme=p_by_scheme,
             placebo_effect=medians[0] if medians else math.nan,
@@ -146,9 +149,3 @@ class _Measure:
             n_images=int(applied.sum()),
             values=values,
         )
-
-
-def _interval(values: FloatArray, identities: npt.NDArray[np.object_], n_boot: int, seed: int) -> Interval:
-    if len(np.unique(identities)) < 2:
-        return Interval(float(values.mean()), math.nan, math.nan, 1, 0, 0.95)
-    return identity_mean_interval(values, identities, n_boot=n_boot, seed=seed, clip=(0.0, 2.0))

@@ -19,8 +19,14 @@ from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.store import write_table
 from attribute_recovery.report.figures import ACCENT, INK, QUIET, new_figure, save_figure
 from attribute_recovery.significance.crosstalk import Account, account, read_edit
-from attribute_recovery.significance.effect import Edit, Edited, Originals, Pipeline, carry_out
-from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval
+from attribute_recovery.significance.effect import (
+    Edit,
+    Edited,
+    Originals,
+    Pipeline,
+    carry_out,
+    effect_interval,
+)
 from attribute_recovery.statistics.inputs import FloatArray, IntArray
 
 DOSES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
@@ -149,7 +155,7 @@ def _row(
     seed: int,
 ) -> dict[str, Any]:
     people = known.identities[one.edit.rows]
-    around = _interval(one.effects, people, settings.bootstrap, seed)
+    around = effect_interval(one.effects, people, n_boot=settings.bootstrap, seed=seed)
     return {
         "attribute": attribute.name,
         "measure": MEASURE,
@@ -175,12 +181,6 @@ def _row(
         "split": "test",
         "method": "edited code, images that stay within the range",
     }
-
-
-def _interval(effects: FloatArray, people: npt.NDArray[np.object_], n_boot: int, seed: int) -> Interval:
-    if len(np.unique(people.astype(str))) < 2:
-        return Interval(float(effects.mean()), math.nan, math.nan, 1, 0, 0.95)
-    return identity_mean_interval(effects, people, n_boot=n_boot, seed=seed, clip=(0.0, 2.0))
 
 
 def dose_table(recognizer: str, rows: list[dict[str, Any]]) -> pd.DataFrame:

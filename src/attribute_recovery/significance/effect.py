@@ -6,6 +6,7 @@ continuous attribute is moved by one population standard deviation either way, w
 is toggled; a categorical one is set to each other class, weighted by how common that is.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
+from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, identity_codes
 from attribute_recovery.training.device import chunks
 
@@ -225,3 +227,13 @@ def together(edited: list[Edited], values: list[FloatArray], n: int) -> FloatArr
         np.add.at(weights, one.edit.rows, one.edit.weights)
     mean: FloatArray = np.divide(sums, weights, out=np.full(n, np.nan), where=weights > 0)
     return mean
+
+
+def effect_interval(
+    values: FloatArray, identities: npt.NDArray[np.object_], *, n_boot: int, seed: int
+) -> Interval:
+    """Mean of effects (n,), 0 to 2, with its 95 % interval, identities (n,) resampled; without ends where all
+    are of one person."""
+    if len(np.unique(identities.astype(str))) < 2:
+        return Interval(float(values.mean()), math.nan, math.nan, 1, 0, 0.95)
+    return identity_mean_interval(values, identities, n_boot=n_boot, seed=seed, clip=(0.0, 2.0))
