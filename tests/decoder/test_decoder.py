@@ -55,6 +55,15 @@ def test_noise_is_standard_normal_and_differs_by_row_and_seed() -> None:
     assert not np.allclose(noise[0], row_noise(0, 20, 10, 4))
 
 
+def test_antithetic_noise_comes_in_pairs_of_opposite_signs(decoder: Decoder, embeddings: np.ndarray) -> None:
+    paired = row_noise(3, 6, 10, 5, antithetic=True)
+    assert np.array_equal(paired[1::2], -paired[::2]) and np.isfinite(paired).all()
+    assert np.array_equal(row_noise(3, 5, 10, 5, antithetic=True), paired[:5])
+    assert np.array_equal(paired[0], row_noise(3, 1, 10, 5)[0])
+    plain, both = (decoder.sample(embeddings, 4, 9, antithetic=each) for each in (False, True))
+    assert np.array_equal(plain[:, 0], both[:, 0]) and not np.allclose(plain[:, 1], both[:, 1])
+
+
 def test_more_samples_keep_the_first_ones(decoder: Decoder, embeddings: np.ndarray) -> None:
     few, many = decoder.sample(embeddings, 2, 9), decoder.sample(embeddings, 5, 9)
     assert few.shape == (7, 2, 6)
