@@ -17,7 +17,7 @@ from attribute_recovery.training.device import frozen
 from attribute_recovery.training.weights import save_weights
 
 CPU = torch.device("cpu")
-SIZES = {"code_size": 6, "embedding_size": 8, "hidden": 16, "blocks": 1}
+SIZES = {"code_size": 6, "embedding_size": 8, "hidden": 16, "blocks": 1, "directions": 0}
 
 
 def transformer(seed: int = 0) -> LatentTransformer:
@@ -130,6 +130,21 @@ def test_a_decoder_is_read_back(files: tuple[Path, Path], models, embeddings: np
     expected = Decoder(transformer(), models[0], 5, CPU).sample(embeddings, 2, 1)
     assert np.array_equal(loaded.sample(embeddings, 2, 1), expected)
     assert not any(parameter.requires_grad for parameter in loaded.transformer.parameters())
+
+
+def test_a_correction_is_read_back(files: tuple[Path, Path], models, embeddings: np.ndarray) -> None:
+    torch.manual_seed(2)
+    corrected = LatentTransformer(**SIZES | {"directions": 2})
+    torch.nn.init.normal_(corrected.correction.out.weight)
+    corrected.correction.basis.normal_()
+    save_weights(corrected, files[0])
+    with pytest.raises(ValueError, match="correction"):
+        load_decoder(*files, models[0])
+    changed(files[1], directions=2)
+    found = load_decoder(*files, models[0]).sample(embeddings, 2, 1)
+    assert np.array_equal(found, Decoder(frozen(corrected, CPU), models[0], 5, CPU).sample(embeddings, 2, 1))
+    corrected.correction.basis.zero_()
+    assert not np.allclose(found, Decoder(frozen(corrected, CPU), models[0], 5, CPU).sample(embeddings, 2, 1))
 
 
 def test_codes_of_another_length_are_refused(files: tuple[Path, Path], models) -> None:

@@ -137,6 +137,5 @@ def _network(values: dict[str, Any]) -> Transformer:
     """T as its card describes it: of one point where nothing is sampled."""
     if values["sampling_steps"] == 0:
         return PointTransformer(values["embedding_size"], values["blocks"], values["hidden"])
-    return LatentTransformer(
-        values["code_size"], values["embedding_size"], values["hidden"], values["blocks"]
-    )
+    sizes = values["code_size"], values["embedding_size"], values["hidden"], values["blocks"]
+    return LatentTransformer(*sizes, values["directions"])
