@@ -22,10 +22,10 @@ MIXING = np.linalg.qr(np.random.default_rng(1).standard_normal((4, 4)))[0].astyp
 
 
 def test_the_persons_directions_are_found_in_any_axes() -> None:
-    plain = person_directions(*population(4))
+    plain = person_directions(*population(4)).basis
     assert plain.shape == (2, 4) and plain.dtype == np.float32
     assert np.abs(plain[:, 2:]).max() < 0.1
-    turned = person_directions(*population(4, mixed=True)) @ MIXING.T
+    turned = person_directions(*population(4, mixed=True)).basis @ MIXING.T
     assert np.abs(turned[:, 2:]).max() < 0.1
     # each is one standard deviation long
     assert np.linalg.norm(plain, axis=1) == pytest.approx(np.full(2, 1.02), abs=0.1)
@@ -33,7 +33,7 @@ def test_the_persons_directions_are_found_in_any_axes() -> None:
 
 def test_moves_leave_all_other_coordinates() -> None:
     codes, people = population(4, mixed=True)
-    basis = person_directions(codes, people)
+    basis = person_directions(codes, people).basis
     moved = codes + np.random.default_rng(2).standard_normal((len(codes), 2)).astype(np.float32) @ basis
     change = (moved - codes) @ MIXING.T
     assert np.abs(change[:, :2]).mean() > 0.3 and np.abs(change[:, 2:]).mean() < 0.05
@@ -41,20 +41,31 @@ def test_moves_leave_all_other_coordinates() -> None:
 
 def test_directions_of_people_with_one_image_each_are_all() -> None:
     codes, people = population(1)
-    assert person_directions(codes, people).shape == (4, 4)
+    all_of_it = person_directions(codes, people)
+    others = codes[::-1].copy()
+    np.testing.assert_allclose(all_of_it.exchanged(codes, others), codes, atol=1e-4)
+
+
+def test_people_are_exchanged_and_all_else_stays() -> None:
+    codes, people = population(4, mixed=True)
+    codes = 3 * codes + 1
+    others = codes[::-1].copy()
+    both = person_directions(codes, people).exchanged(codes, others)
+    np.testing.assert_allclose((both @ MIXING.T)[:, :2], (codes @ MIXING.T)[:, :2], atol=0.5)
+    np.testing.assert_allclose((both @ MIXING.T)[:, 2:], (others @ MIXING.T)[:, 2:], atol=0.5)
 
 
 def test_one_direction_is_left_where_nothing_is_the_persons() -> None:
     rng = np.random.default_rng(3)
     codes = rng.standard_normal((400, 5)).astype(np.float32)
-    assert person_directions(codes, np.repeat(np.arange(100), 4).astype(object)).shape == (1, 5)
+    assert person_directions(codes, np.repeat(np.arange(100), 4).astype(object)).basis.shape == (1, 5)
 
 
 def test_a_dead_component_and_more_components_than_images_are_no_hindrance() -> None:
     rng = np.random.default_rng(4)
     codes = rng.standard_normal((30, 60)).astype(np.float32)
     codes[:, 7] = 0
-    basis = person_directions(codes, np.repeat(np.arange(10), 3).astype(object))
+    basis = person_directions(codes, np.repeat(np.arange(10), 3).astype(object)).basis
     assert np.isfinite(basis).all() and basis.shape[1] == 60 and np.abs(basis[:, 7]).max() < 1e-5
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attribute_recovery.config import DecoderSection
 from attribute_recovery.decoder import train as stage
+from attribute_recovery.decoder.correction import person_directions
 from attribute_recovery.decoder.identity import learn_identity
 from attribute_recovery.decoder.pairs import Pairs
 from attribute_recovery.decoder.train import learns_identity, train_transformer
@@ -85,7 +86,8 @@ def learned(
         moved = near * images.embeddings + math.sqrt(1 - near**2) * aside
         images = Pairs(images.codes * np.array([1, 1, 1, 0], np.float32), moved.astype(np.float32))
     people = np.repeat(PEOPLE, IMAGES)
-    learn_identity(copied, images, people, Generator(), Recognizer(), settings, LOOP)  # type: ignore[arg-type]
+    models = Generator(), Recognizer()
+    learn_identity(copied, images, people, person_directions(*pairs()[:1], people), *models, settings, LOOP)  # type: ignore[arg-type]
     return copied
 
 

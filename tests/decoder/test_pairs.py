@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from attribute_recovery.dataset.store import read_images
+from attribute_recovery.decoder.correction import PersonDirections
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.decoder.pairs import Pairs, drawn_pairs, embed_codes, mirrored_pairs
 from attribute_recovery.decoder.transformer import LatentTransformer
@@ -55,12 +56,28 @@ def test_drawn_pairs_are_true_pairs_of_codes_that_t_drew(pairs) -> None:
     network = LatentTransformer(CODES, EMBEDDINGS, 8, 1)
     torch.nn.init.normal_(network.out.weight)
     decoder = Decoder(network, StubGenerator(), 2, torch.device("cpu"))
-    codes, z = drawn_pairs(decoder, StubRecognizer(), pairs.embeddings, np.random.default_rng(5))
+    whole = PersonDirections(np.eye(CODES, dtype=np.float32), np.eye(CODES, dtype=np.float32))
+    given = decoder, StubRecognizer(), pairs.embeddings, pairs.codes
+    codes, z = drawn_pairs(*given, whole, np.random.default_rng(5))
     np.testing.assert_allclose(z, embedded(codes), atol=1e-5)
     noise = torch.from_numpy(np.random.default_rng(5).standard_normal(codes.shape, dtype=np.float32))
     with torch.no_grad():
         drawn = network.sample(torch.from_numpy(pairs.embeddings), noise, 2)
-    np.testing.assert_allclose(codes, drawn.numpy(), atol=1e-6)
+    np.testing.assert_allclose(codes, drawn.numpy(), atol=1e-5)
+
+
+def test_what_is_not_the_persons_is_that_of_real_images(pairs: Pairs) -> None:
+    torch.manual_seed(0)
+    network = LatentTransformer(CODES, EMBEDDINGS, 8, 1)
+    network.code_scale.fill_(3.0)
+    decoder = Decoder(network, StubGenerator(), 2, torch.device("cpu"))
+    first = np.eye(CODES, dtype=np.float32)[:, :1]
+    given = decoder, StubRecognizer(), pairs.embeddings, pairs.codes
+    codes, z = drawn_pairs(*given, PersonDirections(first, first.T), np.random.default_rng(5))
+    np.testing.assert_allclose(z, embedded(codes), atol=1e-5)
+    assert codes[:, 0].std() == pytest.approx(3.0, rel=0.3)
+    for row in codes[:, 1:]:
+        assert (pairs.codes[:, 1:] == row).all(1).any()
 
 
 def test_mirrored_pairs_are_those_of_the_mirror_images(tiny_run, models) -> None:  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ a sample only where people differ and one person's images do not: what f drops s
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ LARGEST_WITHIN = 0.3
 MOST_COMPONENTS = 512
 # Of the variance of a standardised code, so that dead components have some.
 _RIDGE = 1e-3
+_DEAD = 1e-6
 _BLOCKS = 2
 
 
@@ -70,31 +72,54 @@ def _block(width: int) -> nn.Sequential:
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
 
 
-def person_directions(codes: Floats, identities: npt.NDArray[np.object_]) -> Floats:
+@dataclass(frozen=True)
+class PersonDirections:
+    """The part of code space that belongs to the person.
+
+    Attributes:
+        readers: linear functions that read it from codes, (code_size, directions).
+        basis: what changes one of them by 1 and no other, nor what is not the person's, (directions,
+            code_size).
+    """
+
+    readers: Floats
+    basis: Floats
+
+    def exchanged(self, codes: Floats, others: Floats) -> Floats:
+        """The persons of codes (n, code_size) in all else that others (n, code_size) have."""
+        return _float32(others + (codes - others) @ self.readers @ self.basis)
+
+
+def person_directions(codes: Floats, identities: npt.NDArray[np.object_]) -> PersonDirections:
     """The directions of code space that belong to the person, by Fisher's discriminant analysis.
 
     With W the covariance within people and S that of all, W v = λ S v has λ, the share within people, from 0
-    to 1; a direction changes vᵀw of one v alone, by one standard deviation.
+    to 1, and vᵀw variance 1. A direction belongs to the person with λ below `LARGEST_WITHIN`; at least one
+    does, and all where nobody has two images, since then nothing is known of λ.
 
     Args:
-        codes: standardised, (n, code_size).
+        codes: (n, code_size).
         identities: of each, (n,).
-
-    Returns:
-        float32 (directions, code_size): those with λ below `LARGEST_WITHIN`, or the one with the smallest;
-        all principal ones where nobody has two images, since then nothing is known of λ.
     """
     _, person, counts = np.unique(identities.astype(str), return_inverse=True, return_counts=True)
-    centred = codes.astype(np.float64) - codes.mean(0)
+    spread = codes.std(0, dtype=np.float64)
+    scale = np.where(spread > _DEAD, spread, 1.0)
+    centred = (codes - codes.mean(0)) / scale
     axes = np.linalg.svd(centred, full_matrices=False)[2][:MOST_COMPONENTS]  # (m, code_size)
     points = centred @ axes.T
     if len(counts) == len(points):
-        return np.asarray(points.std(0)[:, None] * axes, dtype=np.float32)
+        lengths = np.maximum(points.std(0), _RIDGE)
+        basis = lengths[:, None] * axes
+        return PersonDirections(_float32((axes / scale).T / lengths), _float32(basis * scale))
     within, overall = _scatter(points, person, counts)
     shares, vectors = eigh(within, overall + _RIDGE * np.eye(len(overall)))
     kept = shares < max(LARGEST_WITHIN, float(shares[0]) + 1e-9)
-    # Rows of the inverse: what changes one coordinate and leaves the others.
-    return np.asarray((np.linalg.inv(vectors)[kept]) @ axes, dtype=np.float32)
+    basis = np.linalg.inv(vectors)[kept] @ axes
+    return PersonDirections(_float32((axes / scale).T @ vectors[:, kept]), _float32(basis * scale))
+
+
+def _float32(values: npt.ArrayLike) -> Floats:
+    return np.asarray(values, dtype=np.float32)
 
 
 def _scatter(

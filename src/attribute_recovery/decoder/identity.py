@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from attribute_recovery.config import DecoderSection
 from attribute_recovery.decoder.asked import asked_embeddings
-from attribute_recovery.decoder.correction import Correction, person_directions
+from attribute_recovery.decoder.correction import Correction, PersonDirections
 from attribute_recovery.decoder.pairs import Pairs, embed_codes
 from attribute_recovery.decoder.transformer import LatentTransformer
 from attribute_recovery.generator.load import LoadedGenerator
@@ -31,6 +31,7 @@ def learn_identity(
     network: LatentTransformer,
     images: Pairs,
     identities: npt.NDArray[np.object_],
+    person: PersonDirections,
     generator: LoadedGenerator,
     recognizer: Recognizer,
     settings: DecoderSection,
@@ -44,6 +45,7 @@ def learn_identity(
         network: T as it was trained on pairs, changed in place.
         images: codes and embeddings of the split `train`.
         identities: theirs, (n,).
+        person: the part of code space that is the person's.
         generator: G, frozen.
         recognizer: f, frozen, with gradients.
         settings: the weight, the embeddings a step, the steps of the flow.
@@ -56,7 +58,7 @@ def learn_identity(
     steps, asked = settings.sampling_steps, settings.identity
     device = network.code_mean.device
     near = as_near_as_rebuilt(images, generator, recognizer, loop.seed)
-    correction = _untrained(network, images, identities, settings.hidden, loop.seed)
+    correction = _untrained(network, person, settings.hidden, loop.seed)
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
         assert isinstance(module, Correction)
@@ -84,17 +86,10 @@ def as_near_as_rebuilt(images: Pairs, generator: LoadedGenerator, recognizer: Re
     return float(np.median((rebuilt * images.embeddings[rows]).sum(1)))
 
 
-def _untrained(
-    network: LatentTransformer,
-    images: Pairs,
-    identities: npt.NDArray[np.object_],
-    hidden: int,
-    seed: int,
-) -> Correction:
-    with torch.no_grad():
-        standardised = network.standardise(torch.from_numpy(images.codes).to(network.code_mean.device))
-    basis = person_directions(standardised.cpu().numpy(), identities)
+def _untrained(network: LatentTransformer, person: PersonDirections, hidden: int, seed: int) -> Correction:
     torch.manual_seed(seed)
-    correction = Correction(network.code_size, network.embedding_size, len(basis), hidden)
-    correction.basis.copy_(torch.from_numpy(basis))
-    return correction.to(network.code_mean.device)
+    correction = Correction(network.code_size, network.embedding_size, len(person.basis), hidden)
+    correction.to(network.code_mean.device)
+    basis = torch.from_numpy(person.basis).to(network.code_mean.device)
+    correction.basis.copy_(basis / network.code_scale)
+    return correction

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from attribute_recovery.decoder.correction import PersonDirections
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.generator.load import LoadedGenerator
 from attribute_recovery.recognizer.load import Recognizer
@@ -52,11 +53,29 @@ def embed_codes(
 
 
 def drawn_pairs(
-    decoder: Decoder, recognizer: Recognizer, embeddings: Floats, rng: np.random.Generator
+    decoder: Decoder,
+    recognizer: Recognizer,
+    embeddings: Floats,
+    images: Floats,
+    person: PersonDirections,
+    rng: np.random.Generator,
 ) -> Pairs:
-    """True pairs (w, f(G(w))), (n, code_size) and (n, d), of one code w ~ p(w given z) for each z, (n, d)."""
+    """True pairs (w, f(G(w))), (n, code_size) and (n, d): for each z, (n, d), the person that T draws, in the
+    pose, light and whatever else is not the person's of a real image.
+
+    T's own would be drawn more narrowly each round: what T learns from its samples spreads less than they do.
+
+    Args:
+        decoder: T and G.
+        recognizer: f.
+        embeddings: that T is asked for.
+        images: codes of real images, (m, code_size).
+        person: the part of code space that is the person's.
+        rng: of noise and images.
+    """
     codes = np.empty((len(embeddings), decoder.transformer.code_size), np.float32)
     for part in chunks(len(embeddings), 1024):
         noise = torch.from_numpy(rng.standard_normal(codes[part].shape, dtype=np.float32))
         codes[part] = decoder.codes(torch.from_numpy(embeddings[part]), noise).cpu().numpy()
+    codes = person.exchanged(codes, images[rng.integers(len(images), size=len(codes))])
     return Pairs(codes, embed_codes(decoder.generator, recognizer, codes))

@@ -1,6 +1,6 @@
 """Training of T on pairs of code and embedding.
 
-The pairs are (E(x), f(x)) of the split `train` and of its mirror images. Besides, after each round the codes
+The pairs are (E(x), f(x)) of the split `train` and of its mirror images. Besides, after each round the people
 that T draws for what it is asked for are decoded and embedded again: (w, f(G(w))) is a true pair however good
 T was when it drew w, so T learns from its own errors what its images really embed as. So far only forward
 passes of f are needed; where f has gradients, `identity.learn_identity` may come last.
@@ -19,6 +19,7 @@ from attribute_recovery.config_authors import AuthorsDecoder
 from attribute_recovery.dataset.store import read_array, read_images, read_table, rows_of
 from attribute_recovery.decoder.asked import asked_embeddings
 from attribute_recovery.decoder.authors.take import take_transformer
+from attribute_recovery.decoder.correction import person_directions
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.decoder.identity import learn_identity
 from attribute_recovery.decoder.pairs import Pairs, drawn_pairs, mirrored_pairs
@@ -110,6 +111,7 @@ def train_transformer(
     network = _untrained(images, settings, seed)
     decoder = Decoder(network, generator, settings.sampling_steps, generator.device)
     ends = [*(part for part in ROUNDS if settings.decoded_share > 0), 1.0]
+    person = person_directions(images.codes, identities)
     drawn: Pairs | None = None
     for number, (begin, end) in enumerate(zip([0.0, *ends[:-1]], ends, strict=True)):
         steps = max(1, round(settings.steps * (end - begin)))
@@ -123,7 +125,7 @@ def train_transformer(
             )
             rng = np.random.default_rng([seed, 78, number])
             asked = asked_embeddings(images.embeddings, identities, settings.decoded_pairs, rng)
-            made = drawn_pairs(decoder, recognizer, asked, rng)
+            made = drawn_pairs(decoder, recognizer, asked, images.codes, person, rng)
             drawn = made if drawn is None else drawn.joined(made)
     if learns_identity(settings, recognizer):
         number, lesson = len(ends), settings.identity
@@ -132,6 +134,7 @@ def train_transformer(
             network,
             images,
             identities,
+            person,
             generator,
             recognizer,
             settings,
