@@ -145,7 +145,7 @@ def figures_of(recovery: Recovery) -> dict[str, Any]:
     for attribute in recovery.schema:
         name = attribute.name
         if attribute.is_discrete:
-            figures["slope"][name] = slope_of(recovery, name)
+            figures["slope"][name] = list(slope_of(recovery, name))
             figures["ece"][name] = ece_of(recovery, name)
         elif f"recovered.{name}.q05" in recovery.rows:
             covered = coverage_of(recovery, name)
@@ -153,8 +153,8 @@ def figures_of(recovery: Recovery) -> dict[str, Any]:
         score, loss = score_of(recovery, name), loss_of(recovery, name)
         figures["score"][name] = {
             "ratio": score.ratio,
-            "kept": score.kept,
-            "better_than_marginal": score.better_than_marginal,
+            "kept": bool(score.kept),
+            "better_than_marginal": bool(score.better_than_marginal),
         }
         figures["loss"][name] = {
             "discrete": loss.discrete,

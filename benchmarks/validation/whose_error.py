@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attribute_recovery.dataset.store import read_parquet
+from attribute_recovery.recovery.measure import without_nan
 from attribute_recovery.tracking.digest import sha256_file
 from benchmarks.validation import decoded_in_place, rerendered_claims
 from benchmarks.validation.finished_run import FinishedRun, finished_run
@@ -73,7 +74,8 @@ def work(chunk: Chunk) -> Found:
     if _digest_of_counterfactuals(run) != chunk["counterfactuals"]:
         raise ValueError(f"{run.folder}: has changed while the row was measured; measure it again")
     ground = ground_of(run, 0 if chunk["quick"] else COMPILED)
-    return {"part": chunk["part"], "run": chunk["run"]} | _measured(ground, chunk)
+    found: Found = without_nan(_measured(ground, chunk))
+    return {"part": chunk["part"], "run": chunk["run"]} | found
 
 
 def _measured(ground: Ground, chunk: Chunk) -> Found:

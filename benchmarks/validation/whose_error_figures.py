@@ -1,6 +1,6 @@
 """The tables of the row "whose error is it", made from what its chunks found."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,11 +59,17 @@ def difference(own: float | None, other: float | None, form: str) -> str:
     return f"{value:+.0f}" if form == "count" else f"{value:+.3f}"
 
 
+def line(row: str, figure: str, form: str, values: Iterable[float | None]) -> Line:
+    """A line of both ways' values."""
+    own, other = values
+    return row, figure, form, own, other
+
+
 def _attack_lines(found: Found) -> Iterator[Line]:
     row = "attacks"
-    yield row, "type I, first sample accepted as its own image", "rate", *by_way(found, "type_1_tar")
-    yield row, "type II, as a part of what real images reach", "", *by_way(found, "type_2_tar_ratio")
-    yield row, "mean cosine of a decoded image with z", "", *by_way(found, "sample_cosine")
+    yield line(row, "type I, first sample accepted as its own image", "rate", by_way(found, "type_1_tar"))
+    yield line(row, "type II, as a part of what real images reach", "", by_way(found, "type_2_tar_ratio"))
+    yield line(row, "mean cosine of a decoded image with z", "", by_way(found, "sample_cosine"))
     own = found["reconstruction"]
     yield row, "the same of the reconstruction G(E(x))", "", own["reconstruction_cosine"], 1.0
     yield row, "type I of the reconstruction", "rate", own["reconstruction_type_1_tar"], 1.0
@@ -83,46 +89,46 @@ def _sample_lines(found: Found) -> Iterator[Line]:
             for way in _both(found, "coverage")
         ]
         within = (float((np.abs(each) <= POINTS + 1e-12).sum()) for each in off)
-        yield row, f"calibrated {level} % intervals within 3 points, of {n} attributes", "count", *within
-        yield (
-            row,
-            f"calibrated {level} % intervals: median distance, in points",
-            "points",
-            *map(_median_size, off),
-        )
+        yield line(row, f"calibrated {level} % intervals within 3 points, of {n} attributes", "count", within)
+        figure = f"calibrated {level} % intervals: median distance, in points"
+        yield line(row, figure, "points", map(_median_size, off))
     raw = [list(found["spread"][way]["coverage_90"].values()) for way in (PRODUCT, IN_PLACE)]
-    yield row, "uncalibrated 90 % intervals: median coverage", "rate", *map(_median, raw)
+    yield line(row, "uncalibrated 90 % intervals: median coverage", "rate", map(_median, raw))
     skill = [list(found["spread"][way]["crps_skill"].values()) for way in (PRODUCT, IN_PLACE)]
-    yield row, "uncalibrated samples: median CRPS skill", "", *map(_median, skill)
+    yield line(row, "uncalibrated samples: median CRPS skill", "", map(_median, skill))
     slopes, kept = _both(found, "slope"), _both(found, "score")
     asked = [
-        [slope[0] for name, slope in way.items() if score[name]["kept"]]
+        [slope[0] for name, slope in way.items() if score[name]["kept"] and slope[0] is not None]
         for way, score in zip(slopes, kept, strict=True)
     ]
     inside = (float(sum(SLOPES[0] <= one <= SLOPES[1] for one in each)) for each in asked)
-    yield row, f"discrete: calibration slope 0.9 to 1.1, of {len(asked[0])} kept attributes", "count", *inside
+    yield line(
+        row, f"discrete: calibration slope 0.9 to 1.1, of {len(asked[0])} kept attributes", "count", inside
+    )
     errors = [list(way.values()) for way in _both(found, "ece")]
-    yield row, f"discrete: largest ECE (allowed {LARGEST_ECE})", "", *map(_largest, errors)
-    ratios = [[one["ratio"] for one in way.values()] for way in kept]
+    yield line(row, f"discrete: largest ECE (allowed {LARGEST_ECE})", "", map(_largest, errors))
+    ratios = [_defined([one["ratio"] for one in way.values()]) for way in kept]
     as_good = (float(sum(one <= LARGEST_RATIO for one in each)) for each in ratios)
-    yield row, f"log score no worse than 1.1 × the probe's, of {len(ratios[0])} attributes", "count", *as_good
-    yield row, "log score: median ratio to the probe's", "", *map(_median, ratios)
-    yield row, "log score: largest ratio to the probe's", "", *map(_largest, ratios)
+    yield line(
+        row, f"log score no worse than 1.1 × the probe's, of {len(ratios[0])} attributes", "count", as_good
+    )
+    yield line(row, "log score: median ratio to the probe's", "", map(_median, ratios))
+    yield line(row, "log score: largest ratio to the probe's", "", map(_largest, ratios))
     better = (float(sum(one["better_than_marginal"] for one in way.values())) for way in kept)
-    yield row, "log score better than the marginal's, or equal where nothing is kept", "count", *better
+    yield line(row, "log score better than the marginal's, or equal where nothing is kept", "count", better)
 
 
 def _recovery_lines(found: Found) -> Iterator[Line]:
     row, losses = "recovery-loses-little", [list(way.values()) for way in _both(found, "loss")]
     lost = [[one["probe"] - one["decoder"] for one in way] for way in losses]
     within = (float(sum(one["probe"] - one["decoder"] <= one["allowed"] for one in way)) for way in losses)
-    yield row, f"information lost as allowed, of {len(losses[0])} attributes", "count", *within
-    yield row, "nats lost, summed over attributes", "", *(float(np.sum(each)) for each in lost)
-    yield row, "nats lost, largest of an attribute", "", *map(_largest, lost)
+    yield line(row, f"information lost as allowed, of {len(losses[0])} attributes", "count", within)
+    yield line(row, "nats lost, summed over attributes", "", (float(np.sum(each)) for each in lost))
+    yield line(row, "nats lost, largest of an attribute", "", map(_largest, lost))
     for kind, discrete in (("discrete", True), ("continuous", False)):
         some = [[one for one in way if one["discrete"] == discrete] for way in losses]
         rho = (rank_correlation([(one["probe"], one["decoder"]) for one in each]) for each in some)
-        yield row, f"rank correlation with the probe within the {kind}", "", *rho
+        yield line(row, f"rank correlation with the probe within the {kind}", "", rho)
 
 
 def _error_lines(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
@@ -139,19 +145,14 @@ def _error_lines(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
             _median([rank_correlation(list(zip(pair[way], pair["rendered"], strict=True))) for pair in some])
             for way in ("product", "again")
         ]
-        yield row, f"Shapley values: median rank correlation with the rendered game, {which}", "", *rho
+        yield line(row, f"Shapley values: median rank correlation with the rendered game, {which}", "", rho)
         top = [
             float(np.mean([same_leader(pair[way], pair["rendered"]) for pair in some]))
             for way in ("product", "again")
         ]
-        yield row, f"Shapley values: the same attribute carries most, {which}", "rate", *top
-    yield (
-        row,
-        "mean gap that attributes carry",
-        "",
-        float(np.mean([pair["own_gap"] for pair in pairs])),
-        float(np.mean([pair["gap"] for pair in pairs])),
-    )
+        yield line(row, f"Shapley values: the same attribute carries most, {which}", "rate", top)
+    gaps = (_mean([pair[name] for pair in pairs]) for name in ("own_gap", "gap"))
+    yield line(row, "mean gap that attributes carry", "", gaps)
 
 
 def same_leader(values: Sequence[float], truth: Sequence[float]) -> bool:
@@ -170,7 +171,7 @@ def _search_lines(found: Sequence[Found]) -> Iterator[Line]:
     yield row, f"flipped, of {len(own)} pairs", "rate", float(np.mean(own)), float(np.mean(flipped))
     both = [i for i in range(len(own)) if own[i] and flipped[i]]
     means = (float(np.mean([each[i] for i in both])) if both else None for each in (own_changed, changed))
-    yield row, f"attributes changed, mean over {len(both)} pairs that both ways flip", "", *means
+    yield line(row, f"attributes changed, mean over {len(both)} pairs that both ways flip", "", means)
 
 
 def _moved_lines(found: Mapping[str, Found]) -> Iterator[Line]:
@@ -214,6 +215,11 @@ def _defined(values: Sequence[float | None]) -> list[float]:
 def _median(values: Sequence[float | None]) -> float | None:
     known = _defined(values)
     return float(np.median(known)) if known else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = _defined(values)
+    return float(np.mean(known)) if known else None
 
 
 def _median_size(values: FloatArray) -> float | None:
