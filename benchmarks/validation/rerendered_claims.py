@@ -21,6 +21,7 @@ from benchmarks.validation.outcome import Found
 from benchmarks.validation.rendered_decoder import Ground, rendered_generator
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 
@@ -81,7 +82,7 @@ def claims(ground: Ground) -> Found:
         By kind of counterfactual (`attribute`, and `representation` by direction) the number of pairs, and
         rates over all of them with intervals: `product`, of decoded images; `to` and `by` (see
         `changed_as_claimed`) or `by` alone, those of them that flip when rendered. And `claimed`, the number
-        that the product says flip.
+        that the product says flip, and how far these go, `reach` by way.
     """
     run = ground.run
     attribute = read_parquet(run.of_recognizer(ATTRIBUTE))
@@ -111,11 +112,20 @@ def _confirmed(ground: Ground, pairs: pd.DataFrame, wanted: Mapping[str, Floats]
     def rate(flags: Flags) -> Any:
         return flip_rate(flags, people, run.config.significance.bootstrap, run.config.seed)
 
-    rates = {"product": rate(own)}
+    rates, start = {"product": rate(own)}, (z * other).sum(1)
+    went = {"product": reach(start, pairs["score_after"].to_numpy(np.float64), ground.tau, own)}
     for way, encoded in wanted.items():
         scores = (ground.camera.embed(encoded) * other).sum(1)
         rates[way] = rate(own & ((scores >= ground.tau) != matched))
-    return {"pairs": len(pairs), "claimed": int(own.sum()), **rates}
+        went[way] = reach(start, scores, ground.tau, own)
+    return {"pairs": len(pairs), "claimed": int(own.sum()), **rates, "reach": went}
+
+
+def reach(start: Doubles, end: Doubles, tau: float, chosen: Flags) -> float:
+    """Median way from the real pairs' scores (n,) to τ that changed images' scores (n,) have gone, over the
+    chosen pairs: 1 is at τ, more beyond it; NaN where none is chosen."""
+    went = (end - start)[chosen] / (tau - start)[chosen]
+    return float(np.median(went)) if len(went) else float("nan")
 
 
 def search(ground: Ground, first: int, count: int) -> Found:

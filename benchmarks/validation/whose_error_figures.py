@@ -198,6 +198,13 @@ def _claim_lines(found: Mapping[str, Found]) -> Iterator[Line]:
                     f"claims that flip,{where} the true head rendered with {words}, of {one['pairs']} pairs"
                 )
                 yield row, figure, "rate", one["product"][0], one[way][0]
+                yield (
+                    row,
+                    f"how far these {one['claimed']} go,{where} rendered with {words} (1: to τ)",
+                    "",
+                    one["reach"]["product"],
+                    one["reach"][way],
+                )
 
 
 def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:

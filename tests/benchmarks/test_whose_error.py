@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from benchmarks.validation.finished_run import FinishedRun
 from benchmarks.validation.page import MEASURED, page, verdict
-from benchmarks.validation.rerendered_claims import changed_as_claimed, changed_on_average
+from benchmarks.validation.rerendered_claims import changed_as_claimed, changed_on_average, reach
 from benchmarks.validation.rows import row_named
 from benchmarks.validation.whose_error import _digest_of_counterfactuals, conclude
 from benchmarks.validation.whose_error_figures import difference, rank_correlation, same_leader, told
@@ -47,6 +47,12 @@ def test_mean_changes_change_classes_where_they_are_large_enough() -> None:
     table = pd.DataFrame(rows, columns=[f"change.{name}" for name in names])
     found = changed_on_average(SCHEMA, np.repeat(HEAD, 2, axis=0), table)
     assert found.tolist() == [[6, 1, 0, 0, 1], [40, 0, 1, 0, 0]]
+
+
+def test_how_far_claims_go() -> None:
+    start, end = np.array([0.8, 0.2, 0.0]), np.array([0.5, 0.35, 9.0])
+    assert reach(start, end, 0.5, np.array([True, True, False])) == pytest.approx(0.75)
+    assert np.isnan(reach(start, end, 0.5, np.zeros(3, bool)))
 
 
 def test_figures_are_written_by_their_form() -> None:
@@ -119,12 +125,14 @@ def chunks() -> dict[str, Any]:
                     "product": [0.5, [0, 1]],
                     "to": [0.5, [0, 1]],
                     "by": [0.0, [0, 1]],
+                    "reach": {"product": 1.1, "to": 0.8, "by": None},
                 },
                 "representation to_match": {
                     "pairs": 2,
                     "claimed": 2,
                     "product": [1.0, [0, 1]],
                     "by": [0.5, [0, 1]],
+                    "reach": {"product": 1.5, "by": 1.0},
                 },
             }
         },
@@ -155,6 +163,8 @@ def test_the_generators_share_is_the_difference() -> None:
     assert rows["attributes changed, mean over 1 pairs that both ways flip"] == ["4.000", "2.000", "-2.000"]
     claimed = [rows[name] for name in rows if name.startswith("claims that flip")]
     assert [row[:2] for row in claimed] == [["50.0 %", "50.0 %"], ["50.0 %", "0.0 %"], ["100.0 %", "50.0 %"]]
+    went = [rows[name] for name in rows if name.startswith("how far")]
+    assert went == [["1.100", "0.800", "-0.300"], ["1.100", "–", "–"], ["1.500", "1.000", "-0.500"]]
     assert by_attribute["rows"][0][0] in {"yaw", "jaw", "glasses", "beard"}
     assert all(len(row) == len(by_attribute["columns"]) for row in by_attribute["rows"])
 
