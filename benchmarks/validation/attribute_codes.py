@@ -86,5 +86,5 @@ def _values(attribute: Attribute, block: Floats) -> Floats:
         low, high = attribute.range
         return np.asarray(low + (high - low) * ndtr(block), np.float32)
     if attribute.kind == "binary":
-        return (block >= 0.5).astype(np.float32)
-    return np.eye(attribute.width, dtype=np.float32)[block.argmax(1)]
+        return np.asarray(block >= 0.5, np.float32)
+    return np.asarray(np.eye(attribute.width)[block.argmax(1)], np.float32)
