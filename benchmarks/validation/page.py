@@ -1,11 +1,11 @@
 """The page of results, made from the rows' JSON files and from nothing else."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.validation.outcome import Row, Table
+from benchmarks.validation.outcome import Goal, Row, Table
 from benchmarks.validation.rows import ROWS
 
 HEAD = """# Validation
@@ -19,6 +19,8 @@ the rendered world, whose configuration the variable `VALIDATION_CONFIG` names.
 
 """
 NOT_YET = "not measured yet"
+# A row without goals of its own.
+MEASURED = "measured"
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
@@ -51,10 +53,12 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def verdict(row: Row, results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Pass, short, or not measured yet."""
+    """Pass, short, measured (where there is no goal), or not measured yet."""
     if row.name not in results:
         return NOT_YET
     goals = results[row.name]["goals"]
+    if not goals:
+        return f"{MEASURED}; {NOT_YET}: {row.missing}" if row.missing else MEASURED
     reached = sum(goal["reached"] for goal in goals)
     word = "pass" if reached == len(goals) else "short"
     told = f"**{word}**, {reached} of {len(goals)} goals reached"
@@ -72,11 +76,7 @@ def _section(row: Row, result: Mapping[str, Any]) -> Iterator[str]:
     if row.missing:
         yield f"Not measured yet: {row.missing}.\n"
     yield from (f"{note}\n" for note in result.get("notes", []))
-    yield "| goal | measured | result |"
-    yield "| --- | --- | --- |"
-    for goal in result["goals"]:
-        yield f"| {goal['goal']} | {goal['measured']} | {'pass' if goal['reached'] else '**short**'} |"
-    yield ""
+    yield from _goals(result["goals"])
     for table in result["tables"]:
         yield from _table(table)
     machine = result["machine"]
@@ -86,6 +86,16 @@ def _section(row: Row, result: Mapping[str, Any]) -> Iterator[str]:
         f"minutes, {machine['cores']} cores, {machine['architecture']}, Python {machine['python']}, numpy "
         f"{machine['numpy']}{runs}.\n"
     )
+
+
+def _goals(goals: Sequence[Goal]) -> Iterator[str]:
+    if not goals:
+        return
+    yield "| goal | measured | result |"
+    yield "| --- | --- | --- |"
+    for goal in goals:
+        yield f"| {goal['goal']} | {goal['measured']} | {'pass' if goal['reached'] else '**short**'} |"
+    yield ""
 
 
 def _table(table: Table) -> Iterator[str]:

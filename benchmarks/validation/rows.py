@@ -90,6 +90,7 @@ ROWS: tuple[Row, ...] = (
         "Whose error is it?",
         "the renderer in the generator's place",
         "each of the rows above with it, so that the generator's share of the error is known",
+        module="whose_error",
     ),
 )
 

@@ -2,13 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 from benchmarks.validation import new_people, runner
 from benchmarks.validation.finished_run import VARIABLE, finished_run
 from benchmarks.validation.new_people import recovery_of
+from benchmarks.validation.rendered_decoder import ground_of, rendered_generator
 from benchmarks.validation.rows import row_named
 
 from attribute_recovery.dataset.store import read_array, read_parquet
+from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.embeddings.store import read_embeddings
 
 pytestmark = pytest.mark.slow
@@ -93,3 +96,18 @@ def test_the_runs_own_images_would_be_recovered_as_the_run_did(run_row, monkeypa
             assert recovery.metrics[route]["information"][name] == pytest.approx(value, abs=1e-3)
             assert recovery.gain(route, name).mean() == pytest.approx(value, abs=1e-3)
         assert recovery.metrics[route]["log_loss"] == pytest.approx(own[route]["log_loss"], abs=1e-3)
+
+
+def test_the_renderer_stands_in_the_generators_place(run_row):
+    result = run_row("whose-error")
+    assert result["goals"] == [] and result["runs"] == [finished_run().digest]
+    figures, by_attribute = result["tables"]
+    assert {row[0] for row in figures["rows"]} >= {"attacks", "samples-calibrated", "recovery-loses-little"}
+    assert len(by_attribute["rows"]) == len(finished_run().schema)
+    own = json.loads(finished_run().of_recognizer("decoder/metrics.json").read_text())
+    assert figures["rows"][0][2] == f"{100 * own['type_1_tar']:.1f} %"
+    ground = ground_of(finished_run(), 0)
+    codes = ground.codes.codes(ground.encoded[:3])
+    generator = rendered_generator(ground.codes, ground.camera.renderer, ground.device)
+    embedded = embed_codes(generator, ground.camera.recognizer, codes)
+    assert np.abs(embedded - ground.embeddings(np.arange(3))).max() < 0.05
