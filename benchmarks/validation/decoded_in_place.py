@@ -67,7 +67,7 @@ def samples(ground: Ground, decoder: Decoder) -> Found:
     run = ground.run
     _, places, test = _sampled(ground)
     settings, n_boot = run.config.decoder, run.config.significance.bootstrap
-    drawn = decoder.sample(ground.embeddings(places), settings.samples, run.config.seed)
+    drawn = decoder.sample(ground.embeddings(places), settings.samples, run.config.seed, antithetic=True)
     read = ground.codes.readings(drawn)
     tested = ground.images.iloc[places[test]]
     spread = spread_of_table(run.schema, ground.images, tested, read[test], n_boot, run.config.seed)
