@@ -1,0 +1,227 @@
+"""Recognizers that provably do not see something: the finished run's f behind a fixed mask, or behind luma.
+
+A mask is not drawn by hand. Heads from all over the world are rendered with an attribute at values over its
+whole range; the pixels that it moves in any of them, with a margin around, are what the mask hides. Whether f
+behind it is blind is then measured on other heads: an attribute is null for it only if no value of it moves
+the embedding of any head by more than `STILL`.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import binary_dilation
+from torch import Tensor
+
+from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.dataset.world.renderer import Renderer
+from attribute_recovery.recognizer.load import Recognizer
+from attribute_recovery.statistics.inputs import BoolArray
+from benchmarks.validation.finished_run import FinishedRun, camera_of
+from benchmarks.validation.kept import kept
+
+Floats = npt.NDArray[np.float32]
+Images = npt.NDArray[np.uint8]
+
+# Largest Euclidean distance between embeddings that counts as none: float32's rounding.
+STILL = 1e-6
+# Pixels around those that were seen to move.
+MARGIN = 2
+# Rec. 601.
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How closely it is looked at what an attribute moves.
+
+    Attributes:
+        heads: that a mask is made from.
+        values: of a continuous attribute on each of them, over its range.
+        others: heads on which blindness is measured.
+        values_of_others: as `values`.
+    """
+
+    heads: int
+    values: int
+    others: int
+    values_of_others: int
+
+
+FULL, QUICK = Looks(300, 3, 150, 5), Looks(6, 2, 4, 2)
+
+
+@dataclass(frozen=True)
+class Blindness:
+    """A mask, and what it was found to hide.
+
+    Attributes:
+        mask: pixels that are seen, (side, side).
+        moved: by attribute, how far its values move embeddings behind the mask at most.
+    """
+
+    mask: BoolArray
+    moved: dict[str, float]
+
+    @property
+    def nulls(self) -> list[str]:
+        """Attributes that move nothing."""
+        return [name for name, distance in self.moved.items() if distance <= STILL]
+
+
+class Blinded(Recognizer):
+    """f whose images pass a blindfold first; otherwise as any recognizer.
+
+    Args:
+        seeing: f.
+        blindfold: images (n, 3, side, side) in [-1, 1] to what is left of them, the same shape.
+    """
+
+    def __init__(self, seeing: Recognizer, blindfold: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(seeing.network, seeing.card, seeing.device)
+        self.blindfold = blindfold
+
+    def represent(self, images: Tensor) -> Tensor:
+        """Embeddings before normalisation of what is left of the images; see `Recognizer.represent`."""
+        return super().represent(self.blindfold(images.to(self.device, torch.float32)))
+
+
+def behind_mask(seeing: Recognizer, mask: BoolArray) -> Blinded:
+    """f that sees mid grey where the mask (side, side) is False.
+
+    Its blindfold raises ValueError where images have another side than the mask.
+    """
+    factor = torch.from_numpy(mask.astype(np.float32))
+
+    def multiplied(images: Tensor) -> Tensor:
+        if images.shape[-2:] != factor.shape:
+            raise ValueError(
+                f"images: found {tuple(images.shape[-2:])} pixels, allowed are the mask's {tuple(mask.shape)}"
+            )
+        return images * factor.to(images.device)
+
+    return Blinded(seeing, multiplied)
+
+
+def in_luma(seeing: Recognizer) -> Blinded:
+    """f that sees all three channels replaced by their luma."""
+    weights = torch.tensor(LUMA).view(1, 3, 1, 1)
+
+    def grey(images: Tensor) -> Tensor:
+        return (images * weights.to(images.device)).sum(dim=1, keepdim=True).expand_as(images)
+
+    return Blinded(seeing, grey)
+
+
+def heads_from_everywhere(schema: AttributeSchema, count: int, rng: np.random.Generator) -> Floats:
+    """Encoded attributes (count, width) of heads anywhere in the world: each attribute uniform over its
+    range or its classes, so that extreme poses and lights are as common as others."""
+    values: dict[str, npt.NDArray[np.generic]] = {}
+    for attribute in schema:
+        if attribute.is_discrete:
+            values[attribute.name] = rng.integers(attribute.n_classes, size=count)
+        else:
+            values[attribute.name] = rng.uniform(*attribute.range, count).astype(np.float32)
+    return schema.encode(values)
+
+
+def over_its_range(schema: AttributeSchema, encoded: Floats, name: str, values: int) -> Iterator[Floats]:
+    """The heads (n, width) with one attribute at each class, or at so many values from one end of its range
+    to the other."""
+    attribute, place = schema[name], schema.slices[name]
+    if attribute.kind == "categorical":
+        rows = np.eye(attribute.width, dtype=np.float32)
+    else:
+        count = 2 if attribute.kind == "binary" else values
+        rows = np.linspace(*attribute.range, count, dtype=np.float32)[:, None]
+    for row in rows:
+        changed = encoded.copy()
+        changed[:, place] = row
+        yield changed
+
+
+def photographs(renderer: Renderer, encoded: Floats) -> Images:
+    """Images (n, side, side, 3) of encoded attributes (n, width)."""
+    return np.concatenate(list(renderer.uint8(encoded)))
+
+
+def pixels_moved(
+    renderer: Renderer, schema: AttributeSchema, encoded: Floats, names: Sequence[str], values: int
+) -> BoolArray:
+    """Pixels, (side, side), that differ in any channel of any head when one of the attributes changes."""
+    before = photographs(renderer, encoded)
+    moved = np.zeros(before.shape[1:3], dtype=np.bool_)
+    for name in names:
+        for changed in over_its_range(schema, encoded, name, values):
+            moved |= (photographs(renderer, changed) != before).any(axis=(0, 3))
+    return moved
+
+
+def largest_movement(
+    f: Recognizer, renderer: Renderer, schema: AttributeSchema, encoded: Floats, name: str, values: int
+) -> float:
+    """How far the embedding of any of the heads (n, width) moves at most when one attribute changes, as a
+    Euclidean distance, 0 to 2."""
+    before, largest = f.embed_batches(photographs(renderer, encoded)), 0.0
+    for changed in over_its_range(schema, encoded, name, values):
+        apart = f.embed_batches(photographs(renderer, changed)).astype(np.float64) - before
+        largest = max(largest, float(np.linalg.norm(apart, axis=1).max()))
+    return largest
+
+
+def mask_hiding(moved: BoolArray, margin: int = MARGIN) -> BoolArray:
+    """The pixels (side, side) that are farther than the margin, along rows and columns, from any that moved.
+
+    Raises:
+        ValueError: none is left.
+    """
+    if not margin:
+        return ~moved
+    square = np.ones((2 * margin + 1, 2 * margin + 1), dtype=np.bool_)
+    mask = np.asarray(~binary_dilation(moved, structure=square))
+    if not mask.any():
+        raise ValueError(
+            "mask: found no pixel that the hidden attributes never move, allowed are attributes that leave "
+            "some; hide fewer"
+        )
+    return mask
+
+
+def blindness_to(
+    run: FinishedRun, hidden: Sequence[str], looks: Looks, device: torch.device, *, seen: Sequence[str] = ()
+) -> Blindness:
+    """A mask that hides attributes from the run's f, and how far they still move it; measured once and kept.
+
+    Args:
+        run: whose f and renderer.
+        hidden: names of the attributes.
+        looks: how closely.
+        device: where f runs.
+        seen: others whose movement is told as well.
+
+    Raises:
+        ValueError: no pixel is left to see.
+    """
+    schema = run.schema
+
+    def make(folder: Path) -> None:
+        camera = camera_of(run, looks.heads * (1 + looks.values * len(hidden)), device)
+        heads = heads_from_everywhere(schema, looks.heads, np.random.default_rng([run.config.seed, 51]))
+        mask = mask_hiding(pixels_moved(camera.renderer, schema, heads, hidden, looks.values))
+        others = heads_from_everywhere(schema, looks.others, np.random.default_rng([run.config.seed, 52]))
+        f, count = behind_mask(camera.recognizer, mask), looks.values_of_others
+        moved = {
+            name: largest_movement(f, camera.renderer, schema, others, name, count)
+            for name in (*hidden, *seen)
+        }
+        np.save(folder / "mask.npy", mask, allow_pickle=False)
+        (folder / "moved.json").write_text(json.dumps(moved))
+
+    depends = {"run": run.digest, "hidden": list(hidden), "seen": list(seen), "looks": repr(looks)}
+    folder = kept("mask", __name__, depends, make)
+    mask = np.load(folder / "mask.npy", allow_pickle=False)
+    return Blindness(mask, json.loads((folder / "moved.json").read_text()))
