@@ -29,8 +29,6 @@ Images = npt.NDArray[np.uint8]
 
 # Largest Euclidean distance between embeddings that counts as none: float32's rounding.
 STILL = 1e-6
-# Pixels around those that were seen to move.
-MARGIN = 2
 # Rec. 601.
 LUMA = (0.299, 0.587, 0.114)
 
@@ -44,15 +42,17 @@ class Looks:
         values: of a continuous attribute on each of them, over its range.
         others: heads on which blindness is measured.
         values_of_others: as `values`.
+        margin: pixels around those that were seen to move, which the mask hides too.
     """
 
     heads: int
     values: int
     others: int
     values_of_others: int
+    margin: int
 
 
-FULL, QUICK = Looks(300, 3, 150, 5), Looks(6, 2, 4, 2)
+FULL, QUICK = Looks(300, 3, 150, 5, margin=2), Looks(12, 2, 4, 2, margin=4)
 
 
 @dataclass(frozen=True)
@@ -161,26 +161,31 @@ def pixels_moved(
     return moved
 
 
-def largest_movement(
-    f: Recognizer, renderer: Renderer, schema: AttributeSchema, encoded: Floats, name: str, values: int
-) -> float:
-    """How far the embedding of any of the heads (n, width) moves at most when one attribute changes, as a
-    Euclidean distance, 0 to 2."""
-    before, largest = f.embed_batches(photographs(renderer, encoded)), 0.0
-    for changed in over_its_range(schema, encoded, name, values):
-        apart = f.embed_batches(photographs(renderer, changed)).astype(np.float64) - before
-        largest = max(largest, float(np.linalg.norm(apart, axis=1).max()))
-    return largest
+def movements(
+    f: Recognizer,
+    renderer: Renderer,
+    schema: AttributeSchema,
+    encoded: Floats,
+    names: Sequence[str],
+    values: int,
+) -> dict[str, float]:
+    """How far the embedding of any of the heads (n, width) moves at most when one attribute changes, by
+    attribute, as a Euclidean distance, 0 to 2."""
+    before = f.embed_batches(photographs(renderer, encoded)).astype(np.float64)
+
+    def apart(changed: Floats) -> float:
+        gaps = f.embed_batches(photographs(renderer, changed)) - before
+        return float(np.linalg.norm(gaps, axis=1).max())
+
+    return {name: max(map(apart, over_its_range(schema, encoded, name, values))) for name in names}
 
 
-def mask_hiding(moved: BoolArray, margin: int = MARGIN) -> BoolArray:
+def mask_hiding(moved: BoolArray, margin: int) -> BoolArray:
     """The pixels (side, side) that are farther than the margin, along rows and columns, from any that moved.
 
     Raises:
         ValueError: none is left.
     """
-    if not margin:
-        return ~moved
     square = np.ones((2 * margin + 1, 2 * margin + 1), dtype=np.bool_)
     mask = np.asarray(~binary_dilation(moved, structure=square))
     if not mask.any():
@@ -211,13 +216,11 @@ def blindness_to(
     def make(folder: Path) -> None:
         camera = camera_of(run, looks.heads * (1 + looks.values * len(hidden)), device)
         heads = heads_from_everywhere(schema, looks.heads, np.random.default_rng([run.config.seed, 51]))
-        mask = mask_hiding(pixels_moved(camera.renderer, schema, heads, hidden, looks.values))
+        moving = pixels_moved(camera.renderer, schema, heads, hidden, looks.values)
+        mask = mask_hiding(moving, looks.margin)
         others = heads_from_everywhere(schema, looks.others, np.random.default_rng([run.config.seed, 52]))
-        f, count = behind_mask(camera.recognizer, mask), looks.values_of_others
-        moved = {
-            name: largest_movement(f, camera.renderer, schema, others, name, count)
-            for name in (*hidden, *seen)
-        }
+        f = behind_mask(camera.recognizer, mask)
+        moved = movements(f, camera.renderer, schema, others, (*hidden, *seen), looks.values_of_others)
         np.save(folder / "mask.npy", mask, allow_pickle=False)
         (folder / "moved.json").write_text(json.dumps(moved))
 

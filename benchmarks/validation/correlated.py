@@ -111,7 +111,7 @@ def work(chunk: Chunk) -> Found:
             "p": overall[name].p,
             "q": float(q[i]),
             "placebo": overall[name].placebo_effect,
-            "achieved": overall[name].account.achieved,
+            "achieved": _or_none(overall[name].account.achieved),
             "cross_talk": overall[name].account.worst,
             "cross_talk_with": overall[name].account.worst_attribute,
         }
@@ -175,8 +175,9 @@ def _observed(
     pair: AttributeSchema,
     quick: bool,
     seed: int,
-) -> dict[str, dict[str, float]]:
-    """Retained information and the difference of false match rates of both attributes."""
+) -> dict[str, dict[str, float | None]]:
+    """Retained information and the difference of false match rates of both attributes; None where there is
+    none."""
     parts = {}
     for split, chosen in rows.items():
         known = people.images.iloc[chosen]
@@ -211,7 +212,12 @@ def _observed(
             if (row["measure"], row["direction"]) == ("fmr_difference", "different_less_equal")
         )
         found[attribute.name] |= {"fmr_difference": difference["estimate"], "fmr_p": difference["p"]}
-    return found
+    return {name: {key: _or_none(value) for key, value in one.items()} for name, one in found.items()}
+
+
+def _or_none(value: float) -> float | None:
+    """JSON has no NaN, which stands for what cannot be told."""
+    return float(value) if np.isfinite(value) else None
 
 
 def named(part: Found) -> str:
@@ -256,7 +262,8 @@ def _summary(parts: list[Found]) -> Table:
 
     def larger(measure: str) -> str:
         told = [(part["observed"], part["seen"]) for part in parts]
-        return str(sum(abs(of[seen][measure]) > abs(of[OTHER[seen]][measure]) for of, seen in told))
+        both = [(of[seen][measure] or 0.0, of[OTHER[seen]][measure] or 0.0) for of, seen in told]
+        return str(sum(abs(one) > abs(other) for one, other in both))
 
     return {
         "caption": f"How many of {len(parts)} seeds: the attribute that is seen comes first (information in "
@@ -301,7 +308,7 @@ def _listed(found: Mapping[str, Found]) -> Table:
             [
                 name,
                 seen,
-                *(" / ".join(f"{one[key]:{form}}" for one in both) for key, form in _SHOWN.items()),
+                *(" / ".join(_shown(one[key], form) for one in both) for key, form in _SHOWN.items()),
             ]
         )
     return {
@@ -330,3 +337,7 @@ _SHOWN = {
     "retained": ".3f",
     "fmr_difference": "+.4f",
 }
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "none" if value is None else f"{value:{form}}"

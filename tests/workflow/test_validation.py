@@ -3,7 +3,9 @@
 import json
 
 import pytest
-from benchmarks.validation import new_people, runner
+from benchmarks.validation import correlated, kept, new_people, runner
+from benchmarks.validation.blinded import STILL
+from benchmarks.validation.correlated_people import OTHER
 from benchmarks.validation.finished_run import VARIABLE, finished_run
 from benchmarks.validation.new_people import recovery_of
 from benchmarks.validation.rows import row_named
@@ -20,6 +22,7 @@ def run_row(first_run, tmp_path, monkeypatch):
     clone, done = first_run
     assert done.returncode == 0, done.stdout + done.stderr
     monkeypatch.setenv(VARIABLE, str(clone.folder / "config" / "tiny.yaml"))
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "kept"))
 
     def run(name, said=None):
         path = runner.run_row(
@@ -93,3 +96,29 @@ def test_the_runs_own_images_would_be_recovered_as_the_run_did(run_row, monkeypa
             assert recovery.metrics[route]["information"][name] == pytest.approx(value, abs=1e-3)
             assert recovery.gain(route, name).mean() == pytest.approx(value, abs=1e-3)
         assert recovery.metrics[route]["log_loss"] == pytest.approx(own[route]["log_loss"], abs=1e-3)
+
+
+def test_nothing_is_tested_with_a_recognizer_that_does_not_see_it(run_row, tmp_path):
+    result = run_row("nothing-found")
+    (folder,) = (tmp_path / "scratch" / "quick").iterdir()
+    found = [json.loads(path.read_text())["found"] for path in folder.glob("blinded-*.json")]
+    assert len(found) == 2 and found[0]["moved"] == found[1]["moved"]
+    nulls = {name for name, distance in found[0]["moved"].items() if distance <= STILL}
+    assert nulls and 0 < found[0]["seen"] < 1
+    for one in (seed for part in found for seed in part["seeds"]):
+        assert set(one["decision"]["p"]) == nulls
+        assert all(0 < p <= 1 for listed in one["p"].values() for p in listed)
+    assert {path.name.split("-")[0] for path in (tmp_path / "kept").iterdir()} == {"mask", "sight"}
+    assert len(result["tables"]) == 3
+
+
+def test_correlated_attributes_are_seen_one_at_a_time(run_row, tmp_path):
+    result = run_row("correlated-apart")
+    assert result["goals"][0]["measured"].endswith(f"of {len(correlated.SEEN)}")
+    (folder,) = (tmp_path / "scratch" / "quick").iterdir()
+    for path in folder.iterdir():
+        found = json.loads(path.read_text())["found"]
+        assert found["moved"][OTHER[found["seen"]]] <= STILL < found["moved"][found["seen"]]
+        for name in OTHER:
+            assert 0 <= found["effects"][name]["effect"] <= 2 and 0 < found["effects"][name]["p"] <= 1
+            assert set(found["observed"][name]) == {"retained", "retained_p", "fmr_difference", "fmr_p"}
