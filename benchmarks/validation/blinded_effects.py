@@ -27,6 +27,7 @@ from attribute_recovery.significance.models import load_models
 from attribute_recovery.significance.permuted import schemes_of
 from attribute_recovery.significance.placebo import placebo_directions
 from attribute_recovery.statistics.inputs import FloatArray
+from attribute_recovery.statistics.permutation import Scheme
 from attribute_recovery.training.device import inference_dtype
 from benchmarks.validation.finished_run import Files, FinishedRun
 
@@ -85,7 +86,7 @@ def decided(
         for a in schema
         if a.kind == "categorical"
     }
-    directions = {}
+    directions: dict[Scheme, Floats] = {}
     for scheme in sorted({scheme for name in names for scheme in schemes_of(schema[name].level)}):
         of_level = [a for a in schema if a.level in (scheme, "mixed")]
         labels = np.concatenate([target_columns(a, fitted.values[a.name]) for a in of_level], axis=1)

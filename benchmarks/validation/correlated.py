@@ -7,7 +7,6 @@ with the larger decision effect. Beside it stands what is merely observed, which
 information that the embedding retains, and error rates by group.
 """
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,7 @@ from benchmarks.validation.correlated_people import (
     seen_by,
 )
 from benchmarks.validation.finished_run import Files, FinishedRun, finished_run
+from benchmarks.validation.kept import kept
 from benchmarks.validation.outcome import Chunk, Found, Goal, Table
 
 Floats = npt.NDArray[np.float32]
@@ -51,9 +51,12 @@ Floats = npt.NDArray[np.float32]
 SEEDS, LEAST_RIGHT = 20, 19
 # Seeds in turn are of the recognizer that sees the one and of that which sees the other.
 SEEN = (HAIR, JAW)
-# People of each split that a seed draws.
-DRAWN = {"train": 800, "test": 80}
+# People of each split that a seed draws; so many seeds share those of `train`, and the editor fitted to them.
+DRAWN = {"train": 500, "test": 60}
+SHARING = 2
 EDITED_IMAGES, PERMUTATIONS, BOOTSTRAP = 96, 999, 200
+# Steps of the probe's network, which has two attributes to learn.
+PROBE_STEPS = 200
 FALSE_DISCOVERIES, FMR = 0.05, 1e-2
 
 
@@ -86,14 +89,14 @@ def work(chunk: Chunk) -> Found:
     device, quick, seen = prepare_torch(run.compute), bool(chunk["quick"]), str(chunk["seen"])
     people = people_of(run, SMALL if quick else LARGE, device)
     blindness, embeddings = seen_by(run, people, seen, quick, device)
-    seed = 1000 * int(chunk["seed"]) + int(chunk["number"])
-    rows = drawn_rows(people.images, quick, np.random.default_rng([seed, 8]))
+    number = int(chunk["number"])
+    seed = 1000 * int(chunk["seed"]) + number
+    rows = drawn_rows(people.images, quick, int(chunk["seed"]), number)
     pair = AttributeSchema(tuple(people.schema[name] for name in SEEN))
     observed = _observed(run, people, embeddings, rows, pair, quick, seed)
-    with tempfile.TemporaryDirectory() as place:
-        editor = _fitted_editor(run, people, rows["train"], seed, Path(place))
-        f = behind_mask(load_recognizer(*run.f, device), blindness.mask)
-        pipeline = pipeline_with(run, f, device, heads=people.heads, editor=editor)
+    editor = _fitted_editor(run, people, rows["train"], seed - number % SHARING)
+    f = behind_mask(load_recognizer(*run.f, device), blindness.mask)
+    pipeline = pipeline_with(run, f, device, heads=people.heads, editor=editor)
     settings = run.config.significance
     settings = settings.model_copy(
         update={
@@ -126,11 +129,12 @@ def work(chunk: Chunk) -> Found:
     }
 
 
-def drawn_rows(images: pd.DataFrame, quick: bool, rng: np.random.Generator) -> dict[str, IntArray]:
-    """Rows of a seed's people with all their images: some of `train` and of `test`, everybody of
-    `calibration`."""
+def drawn_rows(images: pd.DataFrame, quick: bool, seed: int, number: int) -> dict[str, IntArray]:
+    """Rows of a seed's people with all their images: some of `train`, which `SHARING` numbers share, and of
+    `test`; everybody of `calibration`."""
     rows: dict[str, IntArray] = {}
-    for split in ("train", "calibration", "test"):
+    for split, place in (("train", number // SHARING), ("calibration", 0), ("test", number)):
+        rng = np.random.default_rng([seed, place, 8])
         everybody = np.unique(images["identity"][images["split"] == split].to_numpy(object))
         wanted = len(everybody) if quick or split not in DRAWN else DRAWN[split]
         people = rng.permutation(everybody)[:wanted]
@@ -144,9 +148,15 @@ def _split(people: People, embeddings: Floats, rows: IntArray) -> Split:
     return Split(embeddings[rows], people.codes[rows], identities, people.schema.from_table(chosen))
 
 
-def _fitted_editor(run: FinishedRun, people: People, rows: IntArray, seed: int, folder: Path) -> Files:
-    """Weights and card of an editor fitted to these images, in a folder."""
-    codes, files = people.codes[rows], (folder / "editor.safetensors", folder / "editor.json")
+def _fitted_editor(run: FinishedRun, people: People, rows: IntArray, seed: int) -> Files:
+    """Weights and card of an editor fitted to these images; it is kept for the seeds that share it."""
+    told = {"run": run.digest, "people": people.heads[0].parent.name, "rows": rows.tolist(), "seed": seed}
+    folder = kept("editor", __name__, told, lambda place: _fit_editor(run, people, rows, seed, place))
+    return folder / "editor.safetensors", folder / "editor.json"
+
+
+def _fit_editor(run: FinishedRun, people: People, rows: IntArray, seed: int, folder: Path) -> None:
+    codes = people.codes[rows]
     write_table(people.images.iloc[rows].reset_index(drop=True), folder / "images.parquet")
     write_array(folder / "codes.bcolz", iter([codes]), codes.shape[1:], np.dtype(np.float32), len(codes))
     train_editor(
@@ -160,11 +170,10 @@ def _fitted_editor(run: FinishedRun, people: People, rows: IntArray, seed: int, 
         generator_card=run.generator[1],
         heads_weights=people.heads[0],
         heads_card=people.heads[1],
-        weights=files[0],
-        card=files[1],
+        weights=folder / "editor.safetensors",
+        card=folder / "editor.json",
         checkpoint=folder / "checkpoint",
     )
-    return files
 
 
 def _observed(
@@ -188,7 +197,9 @@ def _observed(
     count, n_boot = (99, 20) if quick else (PERMUTATIONS, BOOTSTRAP)
     permutations = draw_permutations(test.identities, count, seed)
     found: dict[str, dict[str, float]] = {}
-    for one in probed(pair, parts["train"], calibration, test, run.config.recovery, seed):
+    steps = min(PROBE_STEPS, run.config.recovery.probe_steps)
+    settings = run.config.recovery.model_copy(update={"probe_steps": steps})
+    for one in probed(pair, parts["train"], calibration, test, settings, seed):
         retained = retained_information(one, permutations, n_boot=n_boot, seed=seed)
         found[one.attribute.name] = {"retained": retained.interval.estimate, "retained_p": retained.p}
     impostors = impostor_pairs(calibration.embeddings, calibration.identities, seed=seed)

@@ -46,7 +46,7 @@ class Crowd:
     test: tuple[int, int]
 
 
-LARGE = Crowd(train=(1500, 3), calibration=(100, 4), test=(400, 4))
+LARGE = Crowd(train=(1000, 3), calibration=(60, 4), test=(240, 4))
 SMALL = Crowd(train=(30, 4), calibration=(8, 4), test=(14, 4))
 
 
@@ -153,7 +153,7 @@ def seen_by(
         ValueError: the other attribute moves its embeddings, or no pixel is left to see.
     """
     hidden = OTHER[seen]
-    blindness = blindness_to(run, (hidden,), QUICK if quick else FULL, device, seen=(seen,))
+    blindness = blindness_to(run, people.schema, (hidden,), QUICK if quick else FULL, device, seen=(seen,))
     if hidden not in blindness.nulls:
         raise ValueError(
             f"mask: found that {hidden} moves embeddings behind it by {blindness.moved[hidden]:.1g}, allowed "

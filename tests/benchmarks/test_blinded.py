@@ -6,6 +6,7 @@ import torch
 from benchmarks.validation.blinded import (
     STILL,
     Blindness,
+    ToTheEnd,
     behind_mask,
     heads_from_everywhere,
     in_luma,
@@ -50,7 +51,7 @@ def f() -> Recognizer:
 
 @pytest.fixture(scope="module")
 def renderer() -> Renderer:
-    return Renderer(SIDE, 2, compiled=False)
+    return ToTheEnd(SIDE, 2, compiled=False)
 
 
 def test_what_is_masked_does_not_count(f: Recognizer) -> None:

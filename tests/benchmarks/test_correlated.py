@@ -83,7 +83,7 @@ def test_a_seed_draws_people_with_all_their_images() -> None:
         (f"{split}-{i}", split) for split, n in (*DRAWN.items(), ("calibration", 5)) for i in range(n + 7)
     ]
     images = pd.DataFrame([row for row in rows for _ in range(2)], columns=["identity", "split"])
-    drawn = drawn_rows(images, False, np.random.default_rng(0))
+    drawn = drawn_rows(images, False, 1, 0)
     assert {split: len(found) for split, found in drawn.items()} == {
         "train": 2 * DRAWN["train"],
         "calibration": 24,
@@ -92,5 +92,9 @@ def test_a_seed_draws_people_with_all_their_images() -> None:
     for split, found in drawn.items():
         assert set(images["split"].iloc[found]) == {split}
         assert (images["identity"].iloc[found].value_counts() == 2).all()
-    everybody = drawn_rows(images, True, np.random.default_rng(0))
+    partner, other = (drawn_rows(images, False, 1, number) for number in (1, 2))
+    assert np.array_equal(drawn["train"], partner["train"])
+    assert not np.array_equal(drawn["test"], partner["test"])
+    assert not np.array_equal(drawn["train"], other["train"])
+    everybody = drawn_rows(images, True, 1, 0)
     assert sum(len(found) for found in everybody.values()) == len(images)

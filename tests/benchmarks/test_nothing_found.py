@@ -39,7 +39,7 @@ def test_both_halves_reach_their_goals_where_nothing_is_found() -> None:
     result = conclude(findings(15))
     assert not missed(findings(15))
     halves = [goal["goal"].split(":")[0] for goal in result["goals"]]
-    assert halves.count("Gaussian embeddings") == 4 and halves.count("blinded recognizer") == 6
+    assert halves.count("Gaussian embeddings") == 4 and halves.count("blinded recognizer") == 5
     hidden = result["tables"][-1]["rows"]
     assert hidden[0] == ["smile", "0", "0.00100", "0.00100", "0.500"]
 
@@ -48,11 +48,9 @@ def test_too_many_discoveries_are_seen_in_each_measure() -> None:
     assert len(missed(findings(16))) == len(nulls.MEASURES) + len(blinded_nulls.MEASURES)
 
 
-def test_low_p_of_decision_effects_and_movement_are_seen() -> None:
+def test_low_p_of_decision_effects_are_seen() -> None:
     (only,) = missed(findings(low=0.01))
     assert "p of decision effect" in only
-    (only,) = missed(findings(moved=2e-6))
-    assert "moves no embedding" in only
 
 
 @pytest.mark.parametrize("split", list(DRAWN))
