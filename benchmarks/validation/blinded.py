@@ -59,7 +59,7 @@ class Looks:
     margin: int
 
 
-FULL, QUICK = Looks(200, 3, 80, 5, margin=2), Looks(12, 2, 4, 2, margin=4)
+FULL, QUICK = Looks(200, 3, 80, 5, margin=2), Looks(12, 2, 4, 2, margin=2)
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class ToTheEnd(Renderer):
 def _finished(
     sdf: world.Sdf, head: Head, origin: Tensor, direction: Tensor, depth: Tensor, gap: Tensor
 ) -> Tensor:
-    """Depth (n, m) after twice the steps that the renderer spends on a quarter of the rays: curls take long to
-    reach."""
+    """Depth (n, m) after twice the steps that the renderer spends on a quarter of the rays: curls take long
+    to reach."""
     for _ in range(2 * world.GRAZING_STEPS):
         x, y, z = (origin[..., i] + direction[:, i : i + 1] * depth for i in range(3))
         depth = torch.clamp(depth + sdf(head, x, y, z), max=world.FAR)

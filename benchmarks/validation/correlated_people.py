@@ -3,6 +3,9 @@ a user there would have. Made once; seeds draw people from it.
 
 Hair goes from short over long to curly as jaws go from narrow to wide. The generator is the run's, since it
 is shipped; the heads are trained in this population, by the product's rule, since nobody there has others.
+
+Everybody looks into the camera, in soft light, as on a passport: with the default world's poses long hair, or
+its shadow, reaches every pixel that a jaw moves, so that nothing could see the jaw alone.
 """
 
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ import torch
 
 from attribute_recovery.attributes.train import train_heads
 from attribute_recovery.config_attributes import Heads
+from attribute_recovery.config_marginals import MarginalConfig, NormalMarginal
 from attribute_recovery.config_world import Correlation, SplitCounts, World, WorldDataset
 from attribute_recovery.dataset.attributes import AttributeSchema, read_schema
 from attribute_recovery.dataset.prepare import render_world
@@ -31,6 +35,14 @@ Floats = npt.NDArray[np.float32]
 
 HAIR, JAW = "hair_style", "jaw_width"
 CORRELATION = 0.9
+# Ranges of pose and light, in degrees.
+FRONTAL = {
+    "yaw": (-15.0, 15.0),
+    "pitch": (-10.0, 10.0),
+    "roll": (-5.0, 5.0),
+    "light_azimuth": (-30.0, 30.0),
+    "light_elevation": (20.0, 50.0),
+}
 # What is hidden from a recognizer that sees one of the two.
 OTHER = {HAIR: JAW, JAW: HAIR}
 # Added to the run's seed: nobody is drawn as the run drew them.
@@ -72,20 +84,28 @@ class People:
 
 
 def correlated(world: World, crowd: Crowd) -> World:
-    """The world with hair style an attribute of the identity that goes together with the jaw."""
-    hair = world.marginals[HAIR].model_copy(update={"identity_share": 1.0})
+    """The world with frontal poses, and hair style an attribute of the identity that goes together with the
+    jaw."""
+    marginals = {name: _within(world.marginals[name], ends) for name, ends in FRONTAL.items()}
+    marginals[HAIR] = world.marginals[HAIR].model_copy(update={"identity_share": 1.0})
     counts, each = (
         SplitCounts(recognizer=0, train=crowd.train[i], calibration=crowd.calibration[i], test=crowd.test[i])
         for i in (0, 1)
     )
     return world.model_copy(
         update={
-            "marginals": {**world.marginals, HAIR: hair},
+            "marginals": {**world.marginals, **marginals},
             "correlations": [Correlation(attributes=(HAIR, JAW), value=CORRELATION)],
             "identities": counts,
             "images_per_identity": each,
         }
     )
+
+
+def _within(marginal: MarginalConfig, ends: tuple[float, float]) -> MarginalConfig:
+    """The marginal of a continuous attribute cut to a range."""
+    key = "range" if isinstance(marginal, NormalMarginal) else "uniform"
+    return marginal.model_copy(update={key: ends})
 
 
 def people_of(run: FinishedRun, crowd: Crowd, device: torch.device) -> People:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from benchmarks.validation.correlated import DRAWN, SEEDS, SEEN, conclude, drawn_rows, named
-from benchmarks.validation.correlated_people import HAIR, JAW, OTHER, SMALL, correlated
+from benchmarks.validation.correlated_people import FRONTAL, HAIR, JAW, OTHER, SMALL, correlated
 
 from attribute_recovery.config import load_config
 from attribute_recovery.config_world import WorldDataset
@@ -26,6 +26,8 @@ def test_both_attributes_go_together_and_belong_to_the_person() -> None:
         split: count for split, (count, _) in vars(SMALL).items()
     }
     assert pd.Series(values[HAIR]).groupby(people["identity"]).nunique().max() == 1
+    for name, (low, high) in FRONTAL.items():
+        assert low <= values[name].min() < values[name].max() <= high
     drawn = population.draw(4000, 1, np.random.default_rng(0))
     jaws = [drawn[JAW][drawn[HAIR] == style].mean() for style in range(3)]
     assert jaws[0] < -0.4 and abs(jaws[1]) < 0.1 and jaws[2] > 0.4
