@@ -259,7 +259,7 @@ def conclude(found: Mapping[str, Found]) -> dict[str, Any]:
         f"Re-rendering the hidden attribute moves no embedding by more than {hidden:.1g}. Pixels left to the "
         f"recognizer that sees one attribute alone: {masks}. Both are of the identity and go together with a "
         "correlation of 0.9 of their latent variables; poses and light are frontal. G is the "
-        f"shipped one; in that population the heads were trained once, and an editor for every {SHARING} seeds."
+        f"shipped one; heads were trained there once, an editor for every {SHARING} seeds."
     )
     return {"goals": goals, "tables": [_summary(parts), _listed(found)], "notes": [note]}
 
