@@ -23,8 +23,7 @@ from scipy.ndimage import binary_dilation
 from torch import Tensor
 
 from attribute_recovery.dataset.attributes import AttributeSchema
-from attribute_recovery.dataset.world import renderer as world
-from attribute_recovery.dataset.world.renderer import Renderer
+from attribute_recovery.dataset.world.renderer import FAR, GRAZING_STEPS, Renderer, Sdf
 from attribute_recovery.dataset.world.shapes import Head
 from attribute_recovery.recognizer.load import Recognizer
 from attribute_recovery.statistics.inputs import BoolArray
@@ -84,18 +83,16 @@ class ToTheEnd(Renderer):
     """The world's renderer, but that it finishes every ray and not a quarter of them."""
 
     def _batch(self, encoded: Tensor) -> Tensor:
-        with patch.object(world, "_finish", _finished):
+        with patch("attribute_recovery.dataset.world.renderer._finish", _finished):
             return super()._batch(encoded)
 
 
-def _finished(
-    sdf: world.Sdf, head: Head, origin: Tensor, direction: Tensor, depth: Tensor, gap: Tensor
-) -> Tensor:
+def _finished(sdf: Sdf, head: Head, origin: Tensor, direction: Tensor, depth: Tensor, gap: Tensor) -> Tensor:
     """Depth (n, m) after twice the steps that the renderer spends on a quarter of the rays: curls take long
     to reach."""
-    for _ in range(2 * world.GRAZING_STEPS):
+    for _ in range(2 * GRAZING_STEPS):
         x, y, z = (origin[..., i] + direction[:, i : i + 1] * depth for i in range(3))
-        depth = torch.clamp(depth + sdf(head, x, y, z), max=world.FAR)
+        depth = torch.clamp(depth + sdf(head, x, y, z), max=FAR)
     return depth
 
 

@@ -53,8 +53,8 @@ SEEDS, LEAST_RIGHT = 20, 19
 SEEN = (HAIR, JAW)
 # People of each split that a seed draws; so many seeds share those of `train`, and the editor fitted to them.
 DRAWN = {"train": 500, "test": 60}
-SHARING = 2
-EDITED_IMAGES, PERMUTATIONS, BOOTSTRAP = 96, 999, 200
+SHARING = 4
+EDITED_IMAGES, PERMUTATIONS, BOOTSTRAP = 64, 999, 200
 # Steps of the probe's network, which has two attributes to learn.
 PROBE_STEPS = 200
 FALSE_DISCOVERIES, FMR = 0.05, 1e-2

@@ -94,7 +94,7 @@ def _hidden(blinded: Mapping[str, Found]) -> Table:
                 name,
                 f"{distance:.1g}",
                 *(f"{np.median(values[key]):.5f}" if values[key] else "" for key in ("effect", "placebo")),
-                f"{min(values['p'], default=float('nan')):.3f}",
+                f"{min(values['p']):.3f}" if values["p"] else "not edited",
             ]
         )
     return {

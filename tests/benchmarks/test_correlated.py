@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from benchmarks.validation.correlated import DRAWN, SEEDS, SEEN, conclude, drawn_rows, named
+from benchmarks.validation.correlated import DRAWN, SEEDS, SEEN, SHARING, conclude, drawn_rows, named
 from benchmarks.validation.correlated_people import FRONTAL, HAIR, JAW, OTHER, SMALL, correlated
 
 from attribute_recovery.config import load_config
@@ -94,7 +94,7 @@ def test_a_seed_draws_people_with_all_their_images() -> None:
     for split, found in drawn.items():
         assert set(images["split"].iloc[found]) == {split}
         assert (images["identity"].iloc[found].value_counts() == 2).all()
-    partner, other = (drawn_rows(images, False, 1, number) for number in (1, 2))
+    partner, other = (drawn_rows(images, False, 1, number) for number in (1, SHARING))
     assert np.array_equal(drawn["train"], partner["train"])
     assert not np.array_equal(drawn["test"], partner["test"])
     assert not np.array_equal(drawn["train"], other["train"])

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmarks.validation import blinded_nulls, nulls
-from benchmarks.validation.blinded_nulls import DRAWN, drawn_rows
+from benchmarks.validation.blinded_nulls import DRAWN, LEVELS, drawn_rows, edited_names
 from benchmarks.validation.nothing_found import conclude
+
+from attribute_recovery.dataset.attributes import AttributeSchema
+from attribute_recovery.dataset.world.schema import SCHEMA
 
 
 def findings(found: int = 0, low: float = 0.5, moved: float = 0.0) -> dict[str, Any]:
@@ -67,3 +70,12 @@ def test_people_are_drawn_with_equally_many_images(split: str) -> None:
 def test_all_are_drawn_where_there_are_few() -> None:
     images = pd.DataFrame({"identity": ["a", "a", "b", "b", "b"], "split": ["test"] * 5})
     assert sorted(images["identity"][drawn_rows(images, "test", np.random.default_rng(0))]) == list("aabb")
+
+
+def test_seeds_take_the_levels_in_turn() -> None:
+    levels = {name: SCHEMA[name].level for name in SCHEMA.names}
+    for number, level in enumerate(LEVELS * 2):
+        names = edited_names(SCHEMA, number)
+        assert names and {levels[name] for name in names} == {level}
+    mixed = AttributeSchema((SCHEMA["beard"],))
+    assert edited_names(mixed, 0) == edited_names(mixed, 1) == ["beard"]
