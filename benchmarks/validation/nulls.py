@@ -1,7 +1,7 @@
 """Row "nothing is found where nothing is", its statistical half: attributes drawn independently of Gaussian
 embeddings, read out as the product reads them, tested as the product tests them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,26 +139,49 @@ def _difference(pair: tuple[Recovered, Recovered], codes: IntArray, flips: int, 
 
 
 def conclude(found: Mapping[str, Found]) -> dict[str, Any]:
-    """Goals and tables of the row."""
+    """Goals and tables of this half."""
     seeds = [seed for part in found.values() for seed in part["seeds"]]
-    any_by_measure = {
-        measure: sum(seed["discoveries"][measure] > 0 for seed in seeds) for measure in MEASURES
-    }
+    p_values = p_by_scheme(seeds)
+    caption = (
+        f"p-values of {len(seeds)} seeds with {len(list(attributes()))} attributes each: how many % lie at "
+        "or below 0.01 and 0.05"
+    )
+    anywhere = sum(any(seed["discoveries"].values()) for seed in seeds)
+    note = (
+        "False discoveries are controlled within each measure, so the goal holds for each; a discovery in "
+        f"any of the {len(MEASURES)} measures together: {anywhere} of {len(seeds)} seeds."
+    )
+    goals = discovery_goals(seeds, MEASURES) + uniformity_goals(p_values)
+    return {"goals": goals, "tables": [low_p_table(p_values, caption)], "notes": [note]}
+
+
+def p_by_scheme(seeds: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """p-values of all seeds and attributes by measure and scheme."""
     p_values: dict[str, list[float]] = {}
     for seed in seeds:
         for name, listed in seed["p"].items():
             p_values.setdefault(name, []).extend(listed)
-    uniform = {name: float(kstest(listed, "uniform").pvalue) for name, listed in p_values.items()}
+    return p_values
+
+
+def discovery_goals(seeds: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> list[Goal]:
+    """Whether few enough seeds have any discovery, for each measure."""
     allowed = MOST_SEEDS * len(seeds) // SEEDS
-    goals: list[Goal] = [
+    counts = {measure: sum(seed["discoveries"][measure] > 0 for seed in seeds) for measure in measures}
+    return [
         {
             "goal": f"{measure}: at most {allowed} of {len(seeds)} seeds with any discovery at q 0.05",
             "measured": str(count),
             "reached": count <= allowed,
         }
-        for measure, count in any_by_measure.items()
+        for measure, count in counts.items()
     ]
-    goals += [
+
+
+def uniformity_goals(p_values: Mapping[str, Sequence[float]]) -> list[Goal]:
+    """Whether p-values are uniform, for each scheme."""
+    uniform = {name: float(kstest(listed, "uniform").pvalue) for name, listed in p_values.items()}
+    return [
         {
             "goal": f"p of {name}: uniform, Kolmogorov-Smirnov p ≥ {LEAST_P}",
             "measured": f"{p:.3f}",
@@ -166,7 +189,11 @@ def conclude(found: Mapping[str, Found]) -> dict[str, Any]:
         }
         for name, p in uniform.items()
     ]
-    low = [
+
+
+def low_p_table(p_values: Mapping[str, Sequence[float]], caption: str) -> Table:
+    """How many p-values are low."""
+    rows = [
         [
             name,
             str(len(listed)),
@@ -174,21 +201,4 @@ def conclude(found: Mapping[str, Found]) -> dict[str, Any]:
         ]
         for name, listed in p_values.items()
     ]
-    tables: list[Table] = [
-        {
-            "caption": f"p-values of {len(seeds)} seeds with {len(list(attributes()))} attributes each: how "
-            "many % lie at or below 0.01 and 0.05",
-            "columns": ["p of", "p-values", "≤ 0.01", "≤ 0.05"],
-            "rows": low,
-        }
-    ]
-    anywhere = sum(any(seed["discoveries"].values()) for seed in seeds)
-    note = (
-        "False discoveries are controlled within each measure, so the goal holds for each; a discovery in "
-        f"any of the {len(MEASURES)} measures together: {anywhere} of {len(seeds)} seeds."
-    )
-    return {"goals": goals, "tables": tables, "notes": [note]}
-
-
-def _percent_below(listed: list[float], level: float) -> str:
-    return f"{100 * np.mean(np.array(listed) <= level):.2f}"
+    return {"caption": caption, "columns": ["p of", "p-values", "≤ 0.01", "≤ 0.05"], "rows": rows}

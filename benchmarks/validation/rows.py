@@ -40,9 +40,7 @@ ROWS: tuple[Row, ...] = (
         "Is nothing found where nothing is?",
         "attributes that the embedding holds nothing of",
         "at q 0.05 at most 15 of 200 seeds with any discovery; p-values uniform (Kolmogorov-Smirnov)",
-        module="nulls",
-        missing="the recognizer of the rendered world whose input is multiplied by a fixed mask or reduced "
-        "to luma; so far Gaussian embeddings and attributes drawn independently of them",
+        module="nothing_found",
     ),
     Row(
         "shortcut-found",
@@ -62,6 +60,7 @@ ROWS: tuple[Row, ...] = (
         "a population in which hair length and jaw width go together, a recognizer that sees only one "
         "of them",
         "the interventional effect names the right one in ≥ 19 of 20 seeds",
+        module="correlated",
     ),
     Row(
         "attacks",

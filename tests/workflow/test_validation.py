@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from benchmarks.validation import new_people, runner
+from benchmarks.validation import correlated, kept, new_people, runner
+from benchmarks.validation.blinded import STILL
+from benchmarks.validation.correlated_people import OTHER
 from benchmarks.validation.finished_run import VARIABLE, finished_run
 from benchmarks.validation.new_people import recovery_of
 from benchmarks.validation.rendered_decoder import ground_of, rendered_generator
@@ -23,6 +25,7 @@ def run_row(first_run, tmp_path, monkeypatch):
     clone, done = first_run
     assert done.returncode == 0, done.stdout + done.stderr
     monkeypatch.setenv(VARIABLE, str(clone.folder / "config" / "tiny.yaml"))
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "kept"))
 
     def run(name, said=None):
         path = runner.run_row(
@@ -111,3 +114,29 @@ def test_the_renderer_stands_in_the_generators_place(run_row):
     generator = rendered_generator(ground.codes, ground.camera.renderer, ground.device)
     embedded = embed_codes(generator, ground.camera.recognizer, codes)
     assert np.abs(embedded - ground.embeddings(np.arange(3))).max() < 0.05
+
+
+def test_nothing_is_tested_with_a_recognizer_that_does_not_see_it(run_row, tmp_path):
+    result = run_row("nothing-found")
+    (folder,) = (tmp_path / "scratch" / "quick").iterdir()
+    found = [json.loads(path.read_text())["found"] for path in folder.glob("blinded-*.json")]
+    assert len(found) == 2 and found[0]["moved"] == found[1]["moved"]
+    nulls = {name for name, distance in found[0]["moved"].items() if distance <= STILL}
+    assert nulls and 0 < found[0]["seen"] < 1
+    for one in (seed for part in found for seed in part["seeds"]):
+        assert set(one["decision"]["p"]) <= nulls and one["decision"]["p"]
+        assert all(0 < p <= 1 for listed in one["p"].values() for p in listed)
+    assert {path.name.split("-")[0] for path in (tmp_path / "kept").iterdir()} == {"mask", "sight"}
+    assert len(result["tables"]) == 3
+
+
+def test_correlated_attributes_are_seen_one_at_a_time(run_row, tmp_path):
+    result = run_row("correlated-apart")
+    assert result["goals"][0]["measured"].endswith(f"of {len(correlated.SEEN)}")
+    (folder,) = (tmp_path / "scratch" / "quick").iterdir()
+    for path in folder.iterdir():
+        found = json.loads(path.read_text())["found"]
+        assert found["moved"][OTHER[found["seen"]]] <= STILL < found["moved"][found["seen"]]
+        for name in OTHER:
+            assert 0 <= found["effects"][name]["effect"] <= 2 and 0 < found["effects"][name]["p"] <= 1
+            assert set(found["observed"][name]) == {"retained", "retained_p", "fmr_difference", "fmr_p"}
