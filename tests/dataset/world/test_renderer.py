@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch._inductor.runtime.cache_dir_utils import cache_dir
 from torch.nn import functional
 
 from attribute_recovery.dataset.world import renderer
@@ -289,6 +290,13 @@ def test_the_users_cache_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     renderer.use_cache(tmp_path)
     assert renderer.os.environ["TORCHINDUCTOR_CACHE_DIR"] == "mine"
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    renderer.use_cache(tmp_path)
+    assert renderer.os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
+
+
+def test_torchs_own_default_is_no_wish_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    cache_dir()  # what importing torch's compiler does
     renderer.use_cache(tmp_path)
     assert renderer.os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
 

@@ -303,13 +303,18 @@ def compiled_parts() -> tuple[Sdf, Shader]:
 def use_cache(folder: Path) -> None:
     """Keep compiled code in `folder`, unless the user's environment names another place.
 
+    torch writes its own default, in the temporary folder, into the environment as soon as its compiler is
+    imported, which asking for deterministic algorithms does: that is nobody's wish.
+
     torch 2.14 puts the path into the compiler's command line as it is, so a path with a space is reached
     through a link in the temporary folder; the cache itself stays where it was asked for.
 
     Raises:
         ValueError: the link's folder belongs to somebody else.
     """
-    if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    if os.environ.get("TORCHINDUCTOR_CACHE_DIR", default_cache_dir()) != default_cache_dir():
         return
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
