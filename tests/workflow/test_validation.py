@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from benchmarks.validation import new_people, runner
+from benchmarks.validation import attack_chunks, attacks, new_people, runner
 from benchmarks.validation.finished_run import VARIABLE, finished_run
 from benchmarks.validation.new_people import recovery_of
 from benchmarks.validation.rows import row_named
@@ -93,3 +93,24 @@ def test_the_runs_own_images_would_be_recovered_as_the_run_did(run_row, monkeypa
             assert recovery.metrics[route]["information"][name] == pytest.approx(value, abs=1e-3)
             assert recovery.gain(route, name).mean() == pytest.approx(value, abs=1e-3)
         assert recovery.metrics[route]["log_loss"] == pytest.approx(own[route]["log_loss"], abs=1e-3)
+
+
+def test_decoded_images_are_judged_by_f_and_by_a_critic(run_row, tmp_path):
+    result = run_row("attacks")
+    assert len(result["goals"]) == 4
+    by_f, by_critic, quality = result["tables"]
+    assert [len(table["rows"]) for table in result["tables"]] == [5, 5, 5]
+    run = finished_run()
+    own = json.loads(run.of_recognizer("decoder/metrics.json").read_text())
+    told = {row[0]: row for row in by_f["rows"]}
+    product, rebuilt = (told[attacks.WAYS[way]] for way in ("product", "rebuilt"))
+    # Attacks are judged as pictures of 8 bits, so a pair at τ may be decided otherwise.
+    assert float(product[1].split()[0]) == pytest.approx(own["type_1_tar"], abs=0.1)
+    assert float(product[5]) == pytest.approx(own["sample_cosine"], abs=0.01)
+    assert float(rebuilt[5]) == pytest.approx(own["reconstruction_cosine"], abs=0.01)
+    (folder,) = (tmp_path / "scratch" / "quick").iterdir()
+    found = {path.stem: json.loads(path.read_text())["found"] for path in folder.iterdir()}
+    assert set(found) == {"critic", *attacks.WAYS}
+    assert found["product"]["spread"] > 0 and found["mean"]["spread"] == 0
+    images = attack_chunks.unpacked_images(found["nbnet"]["images"])
+    assert images.shape == (32, 32, 32, 3)
