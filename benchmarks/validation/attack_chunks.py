@@ -47,11 +47,11 @@ BASELINES: dict[str, Callable[[Lessons, Size, Around], Decode]] = {
     "mean": train_mean,
     "one-point": train_one_point,
 }
-CRITIC_SIZE = CriticSize(people=720, images=10, embedding_size=96, steps=3000, batch_size=32)
+CRITIC_SIZE = CriticSize(people=600, images=10, embedding_size=96, steps=3000, batch_size=32)
 QUICK_CRITIC = CriticSize(people=8, images=4, embedding_size=12, steps=20, batch_size=16)
 # Channels from 4 × 4 on, the last one again for images that are larger than 64 pixels.
 SIZES = {
-    "nbnet": Size((192, 128, 96, 48, 32), 2000, 32, 2e-3),
+    "nbnet": Size((192, 128, 96, 48, 32), 1500, 32, 2e-3),
     "mean": Size((160, 112, 72, 40), 2000, 32, 1.2e-3),
     "one-point": Size((), 1500, 16, 1e-3),
 }

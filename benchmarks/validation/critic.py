@@ -30,7 +30,7 @@ Names = npt.NDArray[np.object_]
 # Added to the run's seed with the validation's: nobody is drawn as the run or another row drew them.
 PEOPLE_OF_ITS_OWN = 2_000_000
 # From half the image's side down to 4 × 4; the last one again where there are more.
-CHANNELS = (20, 40, 64, 96)
+CHANNELS = (12, 40, 64, 96)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def channels_of(image_size: int) -> tuple[int, ...]:
     """Channels of the stages that bring an image of that side, a power of 2, down to 4 × 4.
 
     >>> channels_of(32)
-    (20, 40, 64)
+    (12, 40, 64)
     """
     return repeated(CHANNELS, image_size.bit_length() - 3)
 

@@ -37,5 +37,5 @@ def test_its_threshold_stands_on_real_impostors() -> None:
 
 
 def test_widths_of_larger_images_are_the_last_one_again() -> None:
-    assert channels_of(128) == (20, 40, 64, 96, 96)
+    assert channels_of(128) == (12, 40, 64, 96, 96)
     assert repeated((5, 3), 1) == (5,)
