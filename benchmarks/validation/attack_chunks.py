@@ -52,7 +52,7 @@ QUICK_CRITIC = CriticSize(people=8, images=4, embedding_size=12, steps=20, batch
 # Channels from 4 × 4 on, the last one again for images that are larger than 64 pixels.
 SIZES = {
     "nbnet": Size((192, 128, 96, 48, 32), 1500, 32, 2e-3),
-    "mean": Size((160, 112, 72, 40), 2000, 32, 1.2e-3),
+    "mean": Size((160, 112, 72, 40), 1500, 32, 1.2e-3),
     "one-point": Size((), 1500, 16, 1e-3),
 }
 QUICK = {
@@ -63,7 +63,7 @@ QUICK = {
 
 
 @dataclass(frozen=True)
-class Tested:
+class HeldOut:
     """The run's split `test`.
 
     Attributes:
@@ -110,36 +110,36 @@ def work(chunk: Chunk) -> Found:
         size = QUICK_CRITIC if chunk["quick"] else CRITIC_SIZE
         network, _ = train_critic(run, size, chunk["seed"])
         return kept | {"people": size.people, "images": size.images, "network": packed_network(network)}
-    tested = test_of(run)
-    decoded, spread = _decoded(run, tested, chunk, device)
+    held = held_out(run)
+    decoded, spread = _decoded(run, held, chunk, device)
     recognizer = load_recognizer(*run.f, device)
     return kept | {
         "images": packed_images(decoded),
         "embeddings": packed(recognizer.embed_batches(decoded)),
-        "quality": measure_quality(tested.images, decoded),
+        "quality": measure_quality(held.images, decoded),
         "spread": spread,
-        "spread_real": apart(*two_of_everybody(tested)),
+        "spread_real": apart(*two_of_everybody(held)),
     }
 
 
-def test_of(run: FinishedRun) -> Tested:
+def held_out(run: FinishedRun) -> HeldOut:
     """The run's split `test`."""
     table = run.images()
     rows = rows_of(table, "test")
-    return Tested(rows, table.iloc[rows], read_images(run.folder / "dataset" / "images.bcolz", rows))
+    return HeldOut(rows, table.iloc[rows], read_images(run.folder / "dataset" / "images.bcolz", rows))
 
 
 def _decoded(
-    run: FinishedRun, tested: Tested, chunk: Chunk, device: torch.device
+    run: FinishedRun, held: HeldOut, chunk: Chunk, device: torch.device
 ) -> tuple[Images, float | None]:
     """One image for each of the split, and how far two images of the same embedding lie apart: 0 for what
     has no noise, None where the embedding is not all that was seen."""
     generator = load_generator(*run.generator, device, inference_dtype(run.compute))
     if chunk["part"] == REBUILT:
-        codes = read_array(run.folder / "generator" / "codes.bcolz", tested.rows)
+        codes = read_array(run.folder / "generator" / "codes.bcolz", held.rows)
         return reconstruct(generator, codes), None
     if chunk["part"] == PRODUCT:
-        codes = first_samples(run, tested, 2)
+        codes = first_samples(run, held, 2)
         first = reconstruct(generator, codes[:, 0])
         # A transformer of one point has one sample.
         spread = apart(first, reconstruct(generator, codes[:, 1])) if codes.shape[1] > 1 else 0.0
@@ -163,7 +163,7 @@ def _decoded(
         seed=run.config.seed + chunk["seed"],
     )
     decode = BASELINES[chunk["part"]](lessons, size, Around(recognizer, generator, loop))
-    return decoded_images(decode, read_embeddings(run.shards(), tested.listed), device), 0.0
+    return decoded_images(decode, read_embeddings(run.shards(), held.listed), device), 0.0
 
 
 def size_of(part: str, image_size: int, *, quick: bool) -> Size:
@@ -174,7 +174,7 @@ def size_of(part: str, image_size: int, *, quick: bool) -> Size:
     return Size(channels, size.steps, size.batch_size, size.learning_rate)
 
 
-def first_samples(run: FinishedRun, tested: Tested, count: int) -> npt.NDArray[np.float32]:
+def first_samples(run: FinishedRun, held: HeldOut, count: int) -> npt.NDArray[np.float32]:
     """Codes (n, up to count, code_size) that the run drew first for each image of `test`.
 
     Raises:
@@ -183,9 +183,9 @@ def first_samples(run: FinishedRun, tested: Tested, count: int) -> npt.NDArray[n
     path = run.of_recognizer("decoder/samples.parquet")
     listed = read_parquet(path)
     rows = np.flatnonzero(listed["split"] == "test")
-    if listed["image_id"].iloc[rows].tolist() != tested.listed["image_id"].tolist():
+    if listed["image_id"].iloc[rows].tolist() != held.listed["image_id"].tolist():
         raise ValueError(
-            f"{path}: found {len(rows)} images of the split test, allowed are all {len(tested.rows)} in the "
+            f"{path}: found {len(rows)} images of the split test, allowed are all {len(held.rows)} in the "
             "order of the images table"
         )
     codes = read_array(run.of_recognizer("decoder/samples.bcolz"), rows)
@@ -197,12 +197,12 @@ def apart(first: Images, second: Images) -> float:
     return float(np.abs(first.astype(np.int16) - second).mean() / 127.5)
 
 
-def two_of_everybody(tested: Tested) -> tuple[Images, Images]:
+def two_of_everybody(held: HeldOut) -> tuple[Images, Images]:
     """Pairs of different images of one person: each image and the person's next, the last one left out."""
-    people = tested.people
+    people = held.people
     order = np.argsort(people, kind="stable")
     same = people[order[:-1]] == people[order[1:]]
-    return tested.images[order[:-1][same]], tested.images[order[1:][same]]
+    return held.images[order[:-1][same]], held.images[order[1:][same]]
 
 
 def packed_images(images: Images) -> dict[str, Any]:

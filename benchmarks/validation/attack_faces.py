@@ -16,7 +16,7 @@ import numpy as np
 from attribute_recovery.report.figures import save_image_grid
 from benchmarks.validation import attacks
 from benchmarks.validation.__main__ import SCRATCH
-from benchmarks.validation.attack_chunks import PRODUCT, REBUILT, Tested, test_of, unpacked_images
+from benchmarks.validation.attack_chunks import PRODUCT, REBUILT, HeldOut, held_out, unpacked_images
 from benchmarks.validation.attacks import WAYS
 from benchmarks.validation.finished_run import finished_run
 from benchmarks.validation.outcome import Method
@@ -70,18 +70,18 @@ def findings(scratch: Path, seed: int, *, quick: bool) -> Path:
 
 def draw(folder: Path, path: Path) -> None:
     """Real images of some people, and what every way of decoding makes of their embeddings, below them."""
-    tested = test_of(finished_run())
-    chosen = first_images(tested)
-    rows = [tested.images[chosen]]
+    held = held_out(finished_run())
+    chosen = first_images(held)
+    rows = [held.images[chosen]]
     for way in WAYS:
         part = json.loads((folder / f"{way}.json").read_text())["found"]
         rows.append(unpacked_images(part["images"])[chosen])
     save_image_grid(rows, path, row_titles=["x", *(TITLES[way] for way in WAYS)], scale=0.7)
 
 
-def first_images(tested: Tested) -> list[int]:
+def first_images(held: HeldOut) -> list[int]:
     """The first image of each of the first people."""
-    return sorted(int(row) for row in np.unique(tested.people, return_index=True)[1])[:FACES]
+    return sorted(int(row) for row in np.unique(held.people, return_index=True)[1])[:FACES]
 
 
 if __name__ == "__main__":

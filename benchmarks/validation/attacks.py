@@ -26,8 +26,8 @@ from benchmarks.validation.attack_chunks import (
     CRITIC,
     PRODUCT,
     REBUILT,
+    held_out,
     plan,
-    test_of,
     unpacked_images,
     work,
 )
@@ -202,8 +202,8 @@ def judge_critic(run: FinishedRun, critic: Recognizer) -> Judge:
     impostors = critic.embed_batches(read_images(pixels, rows))
     people = table["identity"].to_numpy(object)
     decided = own_threshold(impostors, people[rows], float(fmr), run.config.seed)
-    tested = test_of(run)
-    return Judge(decided.value, decided.fmr, critic.embed_batches(tested.images), tested.people)
+    held = held_out(run)
+    return Judge(decided.value, decided.fmr, critic.embed_batches(held.images), held.people)
 
 
 def _threshold(run: FinishedRun) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from benchmarks.validation.attack_chunks import (
     SIZES,
-    Tested,
+    HeldOut,
     apart,
     packed_images,
     size_of,
@@ -33,7 +33,7 @@ def test_two_images_lie_apart_in_units_of_pixels() -> None:
 def test_pairs_are_of_one_person_and_never_an_image_with_itself() -> None:
     images = np.arange(6, dtype=np.uint8)[:, None, None, None]
     listed = pd.DataFrame({"identity": ["b", "a", "b", "c", "a", "b"]})
-    first, second = two_of_everybody(Tested(np.arange(6), listed, images))
+    first, second = two_of_everybody(HeldOut(np.arange(6), listed, images))
     assert first.ravel().tolist() == [1, 0, 2] and second.ravel().tolist() == [4, 2, 5]
 
 
