@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+from PIL import Image
 
 from attribute_recovery.report.figures import save_image_grid
 from benchmarks.validation import attacks
@@ -77,6 +78,8 @@ def draw(folder: Path, path: Path) -> None:
         part = json.loads((folder / f"{way}.json").read_text())["found"]
         rows.append(unpacked_images(part["images"])[chosen])
     save_image_grid(rows, path, row_titles=["x", *(TITLES[way] for way in WAYS)], scale=0.7)
+    # A third of the bytes, and no difference that is seen.
+    Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def first_images(held: HeldOut) -> list[int]:
