@@ -194,12 +194,14 @@ class OnePoint(nn.Module):
     def __init__(self, embedding_size: int, codes: Floats) -> None:
         super().__init__()
         widths = [embedding_size, *[POINT_WIDTH] * (POINT_LAYERS - 1)]
+        last = EqualisedLinear(widths[-1], codes.shape[1])
+        nn.init.normal_(last.weight, std=0.1)  # begins near the mean code, where the tangent has a slope
         self.layers = nn.Sequential(
             *(
                 EqualisedLinear(low, high, activated=True)
                 for low, high in zip(widths[:-1], widths[1:], strict=True)
             ),
-            EqualisedLinear(widths[-1], codes.shape[1]),
+            last,
         )
         self.register_buffer("code_mean", torch.from_numpy(codes.mean(0)))
         # A dead component stays at its mean.
