@@ -69,6 +69,7 @@ ROWS: tuple[Row, ...] = (
         "the judging network; one sample a z, the first drawn",
         "by the recognizer: type I ≥ 0.99, type II ≥ 0.95 × real; by the critic: both ≥ 0.90 × its own TAR "
         "on real pairs",
+        module="attacks",
     ),
     Row(
         "same-scores",

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from benchmarks.validation import correlated, kept, new_people, runner
+from benchmarks.validation import attack_chunks, attack_faces, attacks, correlated, kept, new_people, runner
 from benchmarks.validation.blinded import STILL
 from benchmarks.validation.correlated_people import OTHER
 from benchmarks.validation.finished_run import VARIABLE, finished_run
@@ -140,3 +140,29 @@ def test_correlated_attributes_are_seen_one_at_a_time(run_row, tmp_path):
         for name in OTHER:
             assert 0 <= found["effects"][name]["effect"] <= 2 and 0 < found["effects"][name]["p"] <= 1
             assert set(found["observed"][name]) == {"retained", "retained_p", "fmr_difference", "fmr_p"}
+
+
+def test_decoded_images_are_judged_by_f_and_by_a_critic(run_row, tmp_path):
+    result = run_row("attacks")
+    assert len(result["goals"]) == 4
+    by_f = result["tables"][0]
+    assert [len(table["rows"]) for table in result["tables"]] == [5, 5, 5]
+    run = finished_run()
+    own = json.loads(run.of_recognizer("decoder/metrics.json").read_text())
+    told = {row[0]: row for row in by_f["rows"]}
+    product, rebuilt = (told[attacks.WAYS[way]] for way in ("product", "rebuilt"))
+    # Attacks are judged as pictures of 8 bits, so a pair at τ may be decided otherwise.
+    assert float(product[1].split()[0]) == pytest.approx(own["type_1_tar"], abs=0.1)
+    assert float(product[5]) == pytest.approx(own["sample_cosine"], abs=0.01)
+    assert float(rebuilt[5]) == pytest.approx(own["reconstruction_cosine"], abs=0.01)
+    (folder,) = (tmp_path / "scratch" / "quick").iterdir()
+    found = {path.stem: json.loads(path.read_text())["found"] for path in folder.iterdir()}
+    assert set(found) == {"critic", *attacks.WAYS}
+    assert found["product"]["spread"] > 0 and found["mean"]["spread"] == 0
+    images = attack_chunks.unpacked_images(found["nbnet"]["images"])
+    assert images.shape == (32, 32, 32, 3)
+    picture = tmp_path / "attacks.png"
+    asked = ["--quick", "--scratch", str(tmp_path / "scratch"), "--to", str(picture)]
+    assert attack_faces.main(asked) == 0
+    assert 0 < picture.stat().st_size < 200_000
+    assert attack_faces.main([*asked, "--seed", "2"]) == 1
