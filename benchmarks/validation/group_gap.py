@@ -27,6 +27,7 @@ import numpy.typing as npt
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, KnownValues
 from attribute_recovery.dataset.store import rows_of
 from attribute_recovery.recognizer.load import Recognizer
+from attribute_recovery.recovery.measure import without_nan
 from attribute_recovery.significance.group_table import SIGNIFICANT, group_table
 from attribute_recovery.significance.groups import Compared, compare_images, grouped_rates, make_draws
 from attribute_recovery.statistics.discovery import benjamini_hochberg
@@ -121,9 +122,9 @@ def work(chunk: Chunk) -> Found:
     held_out = held_out_of(run, recognizer, rates.tau)
     found: Found = {"kind": chunk["kind"], "rates": asdict(rates), "people": len(set(held_out.people))}
     if chunk["kind"] == "random":
-        return found | {"drawn": _random(run, held_out, chunk)}
+        return found | without_nan({"drawn": _random(run, held_out, chunk)})
     found |= {"number": number, "taught": len(set(taught.people[kept]))}
-    return found | {"rows": _all_rows(run, held_out, seed)}
+    return found | without_nan({"rows": _all_rows(run, held_out, seed)})
 
 
 def starved(
@@ -168,15 +169,10 @@ def _all_rows(run: FinishedRun, held_out: HeldOut, seed: int) -> list[dict[str, 
     names = [rate + ending for rate in RATES for ending in ("", "_difference")]
     columns = ["attribute", "measure", "direction", "estimate", "low", "high", "p", "q"]
     rows: list[dict[str, Any]] = table[table["measure"].isin(names)][columns].to_dict("records")
-    return [{key: _json(value) for key, value in row.items()} for row in rows]
+    return rows
 
 
-def _json(value: Any) -> Any:
-    """NaN as JSON has it."""
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def _random(run: FinishedRun, held_out: HeldOut, chunk: Chunk) -> list[dict[str, float | None]]:
+def _random(run: FinishedRun, held_out: HeldOut, chunk: Chunk) -> list[dict[str, float]]:
     """p of the differences between two random halves of the people, by measure and contrast, of each one;
     each with permutations of its own."""
     settings, compared = run.config.significance, held_out.compared
@@ -196,7 +192,7 @@ def _random(run: FinishedRun, held_out: HeldOut, chunk: Chunk) -> list[dict[str,
         rows = grouped_rates(schema, RANDOM, values, compared, draws).rows
         found.append(
             {
-                f"{row['measure']} {row['direction']}": _json(float(row["p"]))
+                f"{row['measure']} {row['direction']}": float(row["p"])
                 for row in rows
                 if row["measure"].endswith("_difference")
             }
@@ -214,8 +210,10 @@ def is_found(part: Found) -> bool:
     """Whether the starved group's FMR is significantly the higher one."""
     name, side = GROUPS[part["number"] % len(GROUPS)]
     row = row_of(part["rows"], "fmr_difference", name, CONTRAST)
+    if row["q"] is None:
+        return False
     worse = row["estimate"] > 0 if side == "high" else row["estimate"] < 0
-    return row["q"] is not None and row["q"] < SIGNIFICANT and bool(worse)
+    return bool(worse and row["q"] < SIGNIFICANT)
 
 
 def alarms_of(rows: list[dict[str, Any]], drawn: list[dict[str, float | None]], rate: str) -> list[bool]:

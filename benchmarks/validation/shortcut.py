@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from attribute_recovery.recovery.measure import without_nan
 from attribute_recovery.significance.differences import comparison_table, difference_rows, figures_of
 from attribute_recovery.statistics.inputs import BoolArray
 from attribute_recovery.training.device import prepare_torch
@@ -86,7 +87,7 @@ def work(chunk: Chunk) -> Found:
         "people": len(set(faces.people)),
         "images": len(faces.people),
         "taught": {"people": len(set(taught.people)), "images": len(taught.images)},
-        "differences": _listed(comparison_table(schema, rows)),
+        "differences": without_nan(_listed(comparison_table(schema, rows))),
         "rates": {name: asdict(rates_of(run, each)) for name, each in recognizers.items()},
     }
 
@@ -123,8 +124,8 @@ def rank_of(differences: list[dict[str, Any]], name: str) -> int:
 
 def is_found(part: Found) -> bool:
     """Whether the planted attribute differs most, with p below 0.01."""
-    row = _of(part, PLANTED)
-    return rank_of(part["differences"], PLANTED) == 1 and bool(row["p"] < LARGEST_P)
+    p = _of(part, PLANTED)["p"]
+    return p is not None and rank_of(part["differences"], PLANTED) == 1 and bool(p < LARGEST_P)
 
 
 def _of(part: Found, name: str) -> dict[str, Any]:
@@ -165,7 +166,7 @@ def _by_seed(parts: list[Found]) -> Table:
                 str(part["number"]),
                 str(rank_of(part["differences"], PLANTED)),
                 f"{row['estimate']:+.4f} ({row['low']:+.4f} to {row['high']:+.4f})",
-                f"{row['p']:.4f}",
+                "not testable" if row["p"] is None else f"{row['p']:.4f}",
                 f"{second['attribute']} {second['estimate']:+.4f}",
                 *(f"{part['rates'][name]['tar']:.2f}" for name in (CLEAN, SHORTCUT)),
             ]
@@ -181,7 +182,7 @@ def _by_seed(parts: list[Found]) -> Table:
 def _by_attribute(parts: list[Found]) -> Table:
     """Means over seeds, the largest difference first."""
     table = pd.DataFrame([row for part in parts for row in part["differences"]])
-    table["small"] = table["p"] < LARGEST_P
+    table["small"] = table["p"].astype(np.float64) < LARGEST_P
     columns = ["other_estimate", "recognizer_estimate", "estimate", "small"]
     means = table.groupby("attribute", sort=False)[columns].mean()
     means = means.reindex(means["estimate"].abs().sort_values(ascending=False).index)

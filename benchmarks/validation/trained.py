@@ -42,6 +42,7 @@ SETTINGS = TrainedRecognizer(
     threshold=FmrThreshold(fmr=FMR),
 )
 QUICK_STEPS = 20
+RENDERED_AT_ONCE = 1024
 # Added to the run's seed with the validation's: nothing is drawn as the run drew it.
 OTHER_SEEDS = 3_000_000
 
@@ -96,14 +97,21 @@ def toggled(run: FinishedRun, taught: Taught, name: str) -> Images:
     encoded = taught.encoded.copy()
     encoded[:, place] = 1 - encoded[:, place]
 
+    starts = range(0, len(encoded), RENDERED_AT_ONCE)
+
     def make(folder: Path) -> None:
         renderer = renderer_of(run.world, len(encoded), CACHE)
-        write_array(
-            folder / "images.bcolz", renderer.uint8(encoded), taught.images.shape[1:], np.uint8, len(encoded)
-        )
+        for start in starts:
+            part, path = encoded[start : start + RENDERED_AT_ONCE], folder / _part(start)
+            if not path.is_dir():  # an interrupted rendering goes on
+                write_array(path, renderer.uint8(part), taught.images.shape[1:], np.uint8, len(part))
 
     folder = kept(f"toggled-{name}", HERE, {"run": run.digest, "asked": digest_of(encoded)}, make)
-    return read_images(folder / "images.bcolz")
+    return np.concatenate([read_images(folder / _part(start)) for start in starts])
+
+
+def _part(start: int) -> str:
+    return f"images-{start:05d}.bcolz"
 
 
 def settings_of(quick: bool) -> TrainedRecognizer:
