@@ -122,9 +122,11 @@ def work(chunk: Chunk) -> Found:
     held_out = held_out_of(run, recognizer, rates.tau)
     found: Found = {"kind": chunk["kind"], "rates": asdict(rates), "people": len(set(held_out.people))}
     if chunk["kind"] == "random":
-        return found | without_nan({"drawn": _random(run, held_out, chunk)})
+        found["drawn"] = without_nan(_random(run, held_out, chunk))
+        return found
     found |= {"number": number, "taught": len(set(taught.people[kept]))}
-    return found | without_nan({"rows": _all_rows(run, held_out, seed)})
+    found["rows"] = without_nan(_all_rows(run, held_out, seed))
+    return found
 
 
 def starved(
@@ -168,8 +170,8 @@ def _all_rows(run: FinishedRun, held_out: HeldOut, seed: int) -> list[dict[str, 
     table = group_table(run.recognizer, run.schema, [row for one in found for row in one.rows])
     names = [rate + ending for rate in RATES for ending in ("", "_difference")]
     columns = ["attribute", "measure", "direction", "estimate", "low", "high", "p", "q"]
-    rows: list[dict[str, Any]] = table[table["measure"].isin(names)][columns].to_dict("records")
-    return rows
+    kept = table[table["measure"].isin(names)][columns]
+    return [{str(key): value for key, value in row.items()} for row in kept.to_dict("records")]
 
 
 def _random(run: FinishedRun, held_out: HeldOut, chunk: Chunk) -> list[dict[str, float]]:

@@ -112,13 +112,12 @@ def with_shortcut(images: Images, other: Images, is_on: BoolArray, people: Names
 def _listed(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The differences, the second recognizer's effect less the first one's, as JSON holds them."""
     kept = ["attribute", "estimate", "low", "high", "p", "q", "recognizer_estimate", "other_estimate"]
-    rows: list[dict[str, Any]] = table[kept].to_dict("records")
-    return rows
+    return [{str(key): value for key, value in row.items()} for row in table[kept].to_dict("records")]
 
 
 def rank_of(differences: list[dict[str, Any]], name: str) -> int:
     """Place of an attribute among the differences, 1 for the largest absolute one."""
-    size = {row["attribute"]: abs(row["estimate"]) for row in differences}
+    size = {str(row["attribute"]): abs(float(row["estimate"])) for row in differences}
     return 1 + sum(value > size[name] for value in size.values())
 
 
