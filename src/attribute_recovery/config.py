@@ -141,13 +141,13 @@ class EmbeddingsSection(Section):
 
 
 class IdentityLesson(Section):
-    """T's last lesson: what is drawn for z embeds as z again. Needs a recognizer with gradients."""
+    """T's last lesson: what is drawn for z embeds near z again. Needs a recognizer with gradients."""
 
     steps: Annotated[int, Field(ge=0)] = Field(description="optimiser steps; 0 for none")
     batch_size: Positive = Field(description="embeddings a step")
     learning_rate: PositiveReal = Field(description="at its highest")
     weight: PositiveReal = Field(
-        description="of 1 − cosine, against the mean squared distance from the code drawn before"
+        description="of what the cosine lacks, against the mean square of the moves in standard deviations"
     )
 
 

@@ -84,7 +84,7 @@ def decoder_settings() -> DecoderSection:
         decoded_share=0.5,
         decoded_pairs=50,
         mirrored=True,
-        identity=IdentityLesson(steps=6, batch_size=8, learning_rate=1e-3, weight=3.0),
+        identity=IdentityLesson(steps=6, batch_size=8, learning_rate=1e-3, weight=30.0),
         sampling_steps=3,
         samples=19,
     )

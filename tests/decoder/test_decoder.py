@@ -17,7 +17,7 @@ from attribute_recovery.training.device import frozen
 from attribute_recovery.training.weights import save_weights
 
 CPU = torch.device("cpu")
-SIZES = {"code_size": 6, "embedding_size": 8, "hidden": 16, "blocks": 1}
+SIZES = {"code_size": 6, "embedding_size": 8, "hidden": 16, "blocks": 1, "directions": 0}
 
 
 def transformer(seed: int = 0) -> LatentTransformer:
@@ -53,6 +53,15 @@ def test_noise_is_standard_normal_and_differs_by_row_and_seed() -> None:
     assert noise.std() == pytest.approx(1, abs=0.02)
     assert abs(np.corrcoef(noise.reshape(200, -1))[np.triu_indices(200, 1)]).mean() < 0.1
     assert not np.allclose(noise[0], row_noise(0, 20, 10, 4))
+
+
+def test_antithetic_noise_comes_in_pairs_of_opposite_signs(decoder: Decoder, embeddings: np.ndarray) -> None:
+    paired = row_noise(3, 6, 10, 5, antithetic=True)
+    assert np.array_equal(paired[1::2], -paired[::2]) and np.isfinite(paired).all()
+    assert np.array_equal(row_noise(3, 5, 10, 5, antithetic=True), paired[:5])
+    assert np.array_equal(paired[0], row_noise(3, 1, 10, 5)[0])
+    plain, both = (decoder.sample(embeddings, 4, 9, antithetic=each) for each in (False, True))
+    assert np.array_equal(plain[:, 0], both[:, 0]) and not np.allclose(plain[:, 1], both[:, 1])
 
 
 def test_more_samples_keep_the_first_ones(decoder: Decoder, embeddings: np.ndarray) -> None:
@@ -121,6 +130,21 @@ def test_a_decoder_is_read_back(files: tuple[Path, Path], models, embeddings: np
     expected = Decoder(transformer(), models[0], 5, CPU).sample(embeddings, 2, 1)
     assert np.array_equal(loaded.sample(embeddings, 2, 1), expected)
     assert not any(parameter.requires_grad for parameter in loaded.transformer.parameters())
+
+
+def test_a_correction_is_read_back(files: tuple[Path, Path], models, embeddings: np.ndarray) -> None:
+    torch.manual_seed(2)
+    corrected = LatentTransformer(**SIZES | {"directions": 2})
+    torch.nn.init.normal_(corrected.correction.out.weight)
+    corrected.correction.basis.normal_()
+    save_weights(corrected, files[0])
+    with pytest.raises(ValueError, match="correction"):
+        load_decoder(*files, models[0])
+    changed(files[1], directions=2)
+    found = load_decoder(*files, models[0]).sample(embeddings, 2, 1)
+    assert np.array_equal(found, Decoder(frozen(corrected, CPU), models[0], 5, CPU).sample(embeddings, 2, 1))
+    corrected.correction.basis.zero_()
+    assert not np.allclose(found, Decoder(frozen(corrected, CPU), models[0], 5, CPU).sample(embeddings, 2, 1))
 
 
 def test_codes_of_another_length_are_refused(files: tuple[Path, Path], models) -> None:

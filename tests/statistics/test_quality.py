@@ -85,6 +85,22 @@ def test_crps_of_few_samples_is_unbiased_for_the_distribution() -> None:
         assert mean == pytest.approx(crps_normal(0.0, 1.0, [0.7])[0], abs=0.005)
 
 
+@pytest.mark.parametrize("s", [3, 4, 7, 20])
+def test_crps_of_antithetic_samples_is_unbiased_too(s: int) -> None:
+    rng = np.random.default_rng(6)
+    half = rng.normal(size=(200_000, (s + 1) // 2))
+    paired = np.stack([half, -half], axis=2).reshape(len(half), -1)[:, :s]
+    truth = np.full(len(half), 0.7)
+    exact = crps_normal(0.0, 1.0, [0.7])[0]
+    assert crps_samples(paired, truth, antithetic=True).mean() == pytest.approx(exact, abs=0.005)
+    assert crps_samples(paired, truth).mean() < exact - 0.006
+
+
+def test_two_antithetic_samples_have_no_independent_pair() -> None:
+    with pytest.raises(ValueError, match="samples has 2 a row, expected at least 3"):
+        crps_samples([[0.0, 2.0]], [1.0], antithetic=True)
+
+
 @pytest.mark.parametrize(("mean", "sd", "truth"), [(0.0, 1.0, 0.3), (2.0, 0.5, -1.0), (-1.0, 3.0, -1.0)])
 def test_crps_of_a_normal_is_the_integral_of_squared_distance(mean: float, sd: float, truth: float) -> None:
     below = quad(lambda x: norm.cdf(x, mean, sd) ** 2, -np.inf, truth)[0]

@@ -122,7 +122,7 @@ def sample_and_attack(
         generator_weights, generator_card: G and E.
         recognizer_weights, recognizer_card, transformer_weights, transformer_card: f and T.
         samples: bcolz array float32 (m, samples, code_size), written; of all images of `test` and some of
-            `calibration`.
+            `calibration`, in antithetic pairs, see `decoder.row_noise`.
         samples_table: Parquet, image_id, identity and split of row i, written.
         metrics: JSON of what is returned, written.
         figure, figure_decoded: PNG of some people, with their real images and without, written.
@@ -148,7 +148,7 @@ def sample_and_attack(
     chosen = sampled_rows(rows["split"].to_numpy(object), seed)
     listed = rows.iloc[chosen].reset_index(drop=True)
     embeddings = read_embeddings(shards, listed)
-    found = decoder.sample(embeddings, settings.samples, seed)
+    found = decoder.sample(embeddings, settings.samples, seed, antithetic=True)
     write_array(samples, iter([found]), found.shape[1:], np.dtype(np.float32), len(found))
     write_table(listed[["image_id", "identity", "split"]], samples_table)
 

@@ -48,7 +48,15 @@ class Decoder:
         with torch.no_grad():
             return self.transformer.sample(embedding.to(self.device), noise.to(self.device), self.steps)
 
-    def sample(self, embeddings: Floats, n_samples: int, seed: int, *, batch_size: int = 1024) -> Floats:
+    def sample(
+        self,
+        embeddings: Floats,
+        n_samples: int,
+        seed: int,
+        *,
+        antithetic: bool = False,
+        batch_size: int = 1024,
+    ) -> Floats:
         """Codes w ~ p(w given z): n_samples for each embedding.
 
         Sample j of row i uses the same noise in every call, so that an embedding and its moved copy are
@@ -59,6 +67,7 @@ class Decoder:
             embeddings: (n, d), unit length.
             n_samples: at least 1.
             seed: of the noise.
+            antithetic: see `row_noise`; for means over samples, which then vary less.
             batch_size: codes at once; results do not depend on it.
 
         Returns:
@@ -72,17 +81,27 @@ class Decoder:
                 result[part] = self.codes(given, given.new_zeros(len(given), 1)).cpu().numpy()[:, None]
             return result
         for part in chunks(len(embeddings), max(1, batch_size // n_samples)):
-            noise = np.stack([row_noise(row, n_samples, size, seed) for row in range(part.start, part.stop)])
+            rows = range(part.start, part.stop)
+            noise = np.stack([row_noise(row, n_samples, size, seed, antithetic=antithetic) for row in rows])
             repeated = torch.from_numpy(embeddings[part]).repeat_interleave(n_samples, 0)
             found = self.codes(repeated, torch.from_numpy(noise).flatten(0, 1))
             result[part] = found.view(-1, n_samples, size).cpu().numpy()
         return result
 
 
-def row_noise(row: int, n_samples: int, code_size: int, seed: int) -> Floats:
-    """Standard normal noise (n_samples, code_size) of a row, its first samples the same for any n_samples."""
+def row_noise(row: int, n_samples: int, code_size: int, seed: int, *, antithetic: bool = False) -> Floats:
+    """Standard normal noise (n_samples, code_size) of a row, its first samples the same for any n_samples.
+
+    Antithetic noise comes in pairs of opposite signs, samples 0 and 1, 2 and 3 and so on (Hammersley &
+    Morton, Proc. Camb. Phil. Soc. 52, 1956): each sample is distributed as before, and what is odd in the
+    noise drops out of their mean.
+    """
     rng = np.random.default_rng([seed, 77, row])
-    return rng.standard_normal((n_samples, code_size), dtype=np.float32)
+    if not antithetic:
+        return rng.standard_normal((n_samples, code_size), dtype=np.float32)
+    half = rng.standard_normal(((n_samples + 1) // 2, code_size), dtype=np.float32)
+    both: Floats = np.stack([half, -half], axis=1).reshape(-1, code_size)[:n_samples]
+    return both
 
 
 def load_decoder(weights: Path, card: Path, generator: LoadedGenerator) -> Decoder:
@@ -118,6 +137,5 @@ def _network(values: dict[str, Any]) -> Transformer:
     """T as its card describes it: of one point where nothing is sampled."""
     if values["sampling_steps"] == 0:
         return PointTransformer(values["embedding_size"], values["blocks"], values["hidden"])
-    return LatentTransformer(
-        values["code_size"], values["embedding_size"], values["hidden"], values["blocks"]
-    )
+    sizes = values["code_size"], values["embedding_size"], values["hidden"], values["blocks"]
+    return LatentTransformer(*sizes, values["directions"])

@@ -1,12 +1,12 @@
-"""T's last lesson: what is drawn for z is to embed as z again, 1 − cos(f(G(w)), z).
+"""T's last lesson: what is drawn for z is to embed near z, 1 − cos(f(G(w)), z).
 
-The loss of the reference's encoder, here for every sample of a distribution. By itself it would give up what
-f does not see (faces that look straight ahead embed more reliably than others), so each sample is also held
-to the code that T drew with the same noise before: what is left to change is what brings it nearer to z.
-It takes gradients through T, G and f. For a black box T keeps what it learned from pairs.
+The loss of the reference's encoder, here for every sample of a distribution, and with two restraints. T
+itself stays as it is: a network behind it moves what it draws, in the directions that belong to the person
+and in no other (`correction`), or pose and light would lose their spread. And nothing is gained beyond the
+cosine that reconstructions of real images reach: the code that really stands behind z embeds no nearer to it
+than that. It takes gradients through G and f. For a black box T keeps what it learned from pairs.
 """
 
-import copy
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +16,20 @@ from torch import Tensor, nn
 
 from attribute_recovery.config import DecoderSection
 from attribute_recovery.decoder.asked import asked_embeddings
+from attribute_recovery.decoder.correction import Correction, person_directions
+from attribute_recovery.decoder.pairs import Pairs, embed_codes
 from attribute_recovery.decoder.transformer import LatentTransformer
 from attribute_recovery.generator.load import LoadedGenerator
 from attribute_recovery.recognizer.load import Recognizer
 from attribute_recovery.training.loop import LoopSettings, train
 
-Floats = npt.NDArray[np.float32]
+# Images whose reconstructions say how near is near enough.
+_REBUILT = 1000
 
 
 def learn_identity(
     network: LatentTransformer,
-    embeddings: Floats,
+    images: Pairs,
     identities: npt.NDArray[np.object_],
     generator: LoadedGenerator,
     recognizer: Recognizer,
@@ -35,11 +38,11 @@ def learn_identity(
     *,
     checkpoint: Path | None = None,
 ) -> None:
-    """Train T in place on embeddings alone; see `asked.asked_embeddings` for which.
+    """Give T its correction; see `asked.asked_embeddings` for the embeddings that it is trained on.
 
     Args:
-        network: T as it was trained on pairs.
-        embeddings: of the split `train`, unit length, (n, d).
+        network: T as it was trained on pairs, changed in place.
+        images: codes and embeddings of the split `train`.
         identities: theirs, (n,).
         generator: G, frozen.
         recognizer: f, frozen, with gradients.
@@ -50,20 +53,48 @@ def learn_identity(
     Raises:
         FloatingPointError: the loss is not finite.
     """
-    before = copy.deepcopy(network).requires_grad_(False).eval()
     steps, asked = settings.sampling_steps, settings.identity
+    device = network.code_mean.device
+    near = as_near_as_rebuilt(images, generator, recognizer, loop.seed)
+    correction = _untrained(network, images, identities, settings.hidden, loop.seed)
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
-        assert isinstance(module, LatentTransformer)
+        assert isinstance(module, Correction)
         rng = np.random.default_rng([loop.seed, 79, step])
-        device = module.code_mean.device
-        z = torch.from_numpy(asked_embeddings(embeddings, identities, asked.batch_size, rng)).to(device)
-        noise = torch.randn(len(z), module.code_size, device=device)
+        given = asked_embeddings(images.embeddings, identities, asked.batch_size, rng)
+        z = torch.from_numpy(given).to(device)
         with torch.no_grad():
-            held = before.to(device).sample(z, noise, steps)
-        code = module.sample(z, noise, steps)
+            point = network.flow(z, torch.randn(len(z), network.code_size, device=device), steps)
+        moves = module.steps(point, z)
+        code = network.unstandardise(module.moved(point, moves))
         cosine = (recognizer.embed(generator.decode(code)) * z).sum(1)
-        strayed = ((code - held) / module.code_scale).square().mean()
-        return {"identity": asked.weight * (1 - cosine).mean(), "strayed": strayed}
+        far = torch.relu(near - cosine).mean()
+        return {"identity": asked.weight * far, "strayed": moves.square().mean()}
 
-    train(network, losses, loop, label="latent transformer, identity", checkpoint=checkpoint)
+    network.requires_grad_(False).eval()
+    train(correction, losses, loop, label="latent transformer, identity", checkpoint=checkpoint)
+    network.correction = correction
+
+
+def as_near_as_rebuilt(images: Pairs, generator: LoadedGenerator, recognizer: Recognizer, seed: int) -> float:
+    """Median cosine of an image's embedding with that of its reconstruction, f(x) and f(G(E(x)))."""
+    rng = np.random.default_rng([seed, 80])
+    rows = np.sort(rng.permutation(len(images.codes))[:_REBUILT])
+    rebuilt = embed_codes(generator, recognizer, images.codes[rows])
+    return float(np.median((rebuilt * images.embeddings[rows]).sum(1)))
+
+
+def _untrained(
+    network: LatentTransformer,
+    images: Pairs,
+    identities: npt.NDArray[np.object_],
+    hidden: int,
+    seed: int,
+) -> Correction:
+    with torch.no_grad():
+        standardised = network.standardise(torch.from_numpy(images.codes).to(network.code_mean.device))
+    basis = person_directions(standardised.cpu().numpy(), identities)
+    torch.manual_seed(seed)
+    correction = Correction(network.code_size, network.embedding_size, len(basis), hidden)
+    correction.basis.copy_(torch.from_numpy(basis))
+    return correction.to(network.code_mean.device)

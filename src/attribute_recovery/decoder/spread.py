@@ -120,7 +120,7 @@ def spread(
         )
         coverage[name] = float(covered.mean())
         intervals[name] = ends(interval)
-        own = crps_samples(samples, true).mean()
+        own = crps_samples(samples, true, antithetic=True).mean()
         population = np.asarray(marginal[name], dtype=np.float64)
         reference = crps_population(population[is_known(attribute, population)], true).mean()
         skill[name] = defined(crps_skill(own, reference))

@@ -130,7 +130,7 @@ def train_transformer(
         loop = _loop(lesson.steps, lesson.learning_rate, precision, generator.device, seed + number)
         learn_identity(
             network,
-            images.embeddings,
+            images,
             identities,
             generator,
             recognizer,
@@ -234,6 +234,7 @@ def train_decoder(
             "embedding_size": pairs.embeddings.shape[1],
             "hidden": settings.hidden,
             "blocks": settings.blocks,
+            "directions": 0 if network.correction is None else len(network.correction.basis),
             "sampling_steps": settings.sampling_steps,
             "recognizer_sha256": sha256_file(recognizer_weights),
             "generator_sha256": sha256_file(generator_weights),

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from attribute_recovery.decoder.correction import Correction
+
 
 class ConditionedBlock(nn.Module):
     """Residual block whose normalised input is scaled, shifted and gated (Peebles & Xie, ICCV 2023)."""
@@ -37,12 +39,15 @@ class LatentTransformer(nn.Module):
         embedding_size: d.
         hidden: width of its blocks.
         blocks: number of its blocks.
+        directions: that its correction moves samples in; 0 where it has none, see `identity`.
     """
 
     code_mean: Tensor
     code_scale: Tensor
 
-    def __init__(self, code_size: int, embedding_size: int, hidden: int, blocks: int) -> None:
+    def __init__(
+        self, code_size: int, embedding_size: int, hidden: int, blocks: int, directions: int = 0
+    ) -> None:
         super().__init__()
         self.code_size, self.embedding_size = code_size, embedding_size
         self.code = nn.Linear(code_size, hidden)
@@ -54,6 +59,9 @@ class LatentTransformer(nn.Module):
         nn.init.zeros_(self.out.bias)
         self.register_buffer("code_mean", torch.zeros(code_size))
         self.register_buffer("code_scale", torch.ones(code_size))
+        self.correction: Correction | None = None
+        if directions:
+            self.correction = Correction(code_size, embedding_size, directions, hidden)
 
     def forward(self, point: Tensor, time: Tensor, embedding: Tensor) -> Tensor:
         """Velocities (n, code_size) at standardised points (n, code_size), times (n,), embeddings (n, d)."""
@@ -78,8 +86,12 @@ class LatentTransformer(nn.Module):
         """Codes with each component at mean 0 and variance 1, as the flow moves them."""
         return (code - self.code_mean) / self.code_scale
 
-    def sample(self, embedding: Tensor, noise: Tensor, steps: int) -> Tensor:
-        """Codes w ~ p(w given z), the same for the same noise: Heun's method (Karras et al., NeurIPS 2022).
+    def unstandardise(self, point: Tensor) -> Tensor:
+        """Codes of standardised ones."""
+        return point * self.code_scale + self.code_mean
+
+    def flow(self, embedding: Tensor, noise: Tensor, steps: int) -> Tensor:
+        """Standardised codes, the same for the same noise: Heun's method (Karras et al., NeurIPS 2022).
 
         Args:
             embedding: (n, d), unit length.
@@ -87,7 +99,7 @@ class LatentTransformer(nn.Module):
             steps: of equal length from t = 0 to 1.
 
         Returns:
-            (n, code_size), in the codes' own scale.
+            (n, code_size).
         """
         point, length, modulation = noise, 1.0 / steps, self.modulation(embedding)
         for i in range(steps):
@@ -95,8 +107,17 @@ class LatentTransformer(nn.Module):
             first = self.velocity(point, time, modulation)
             second = self.velocity(point + length * first, time + length, modulation)
             point = point + 0.5 * length * (first + second)
-        code: Tensor = point * self.code_scale + self.code_mean
-        return code
+        return point
+
+    def sample(self, embedding: Tensor, noise: Tensor, steps: int) -> Tensor:
+        """Codes w ~ p(w given z), (n, code_size) in their own scale: the flow's, corrected if T learned it.
+
+        Arguments as `flow` has them.
+        """
+        point = self.flow(embedding, noise, steps)
+        if self.correction is not None:
+            point = self.correction(point, embedding)
+        return self.unstandardise(point)
 
 
 def _modulation(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

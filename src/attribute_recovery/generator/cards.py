@@ -22,6 +22,7 @@ TRANSFORMER_KEYS = {
     "embedding_size",
     "hidden",
     "blocks",
+    "directions",
     "sampling_steps",
     "recognizer_sha256",
     "generator_sha256",

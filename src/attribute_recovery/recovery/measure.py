@@ -108,7 +108,7 @@ def _continuous(
     score = (
         crps_normal(forecast.mean, forecast.sd, truth)
         if forecast.samples is None
-        else crps_samples(forecast.samples, truth)
+        else crps_samples(forecast.samples, truth, antithetic=True)
     )
     loss = gaussian_log_loss(
         marginal.standardise(truth), marginal.standardise(forecast.mean), forecast.sd / marginal.sd

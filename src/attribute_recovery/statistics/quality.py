@@ -94,7 +94,7 @@ def balanced_accuracy(predicted: npt.ArrayLike, true: npt.ArrayLike) -> float:
     return float(np.mean(hits / np.bincount(codes, minlength=k)))
 
 
-def crps_samples(samples: npt.ArrayLike, truth: npt.ArrayLike) -> FloatArray:
+def crps_samples(samples: npt.ArrayLike, truth: npt.ArrayLike, *, antithetic: bool = False) -> FloatArray:
     """Continuous ranked probability score of a forecast given by samples, unbiased for any number of them.
 
     mean |x_i - y| - sum over i < j of |x_i - x_j| / (s (s - 1)), the second term from the sorted samples in
@@ -103,21 +103,29 @@ def crps_samples(samples: npt.ArrayLike, truth: npt.ArrayLike) -> FloatArray:
     Args:
         samples: Samples of the forecast, shape (n, s), s at least 2.
         truth: True values, same unit, shape (n,).
+        antithetic: Whether samples 0 and 1, 2 and 3 and so on were drawn with opposite noise. Such two lie
+            further apart than others, so their distances do not count; s is then at least 3.
 
     Returns:
         Scores in that unit, float64 of shape (n,); smaller is better. A single one may be slightly negative.
 
     Raises:
-        ValueError: If shapes do not fit, s < 2, or a value is not finite.
+        ValueError: If shapes do not fit, s is too small, or a value is not finite.
 
     >>> crps_samples([[0.0, 2.0]], [1.0]).tolist()  # mean distance 1, less half the samples' distance
     [0.0]
     """
     drawn, true = _samples_and_truth(samples, truth)
     s = drawn.shape[1]
+    if antithetic and s < 3:
+        raise ValueError(f"samples has {s} a row, expected at least 3 where they are antithetic")
     distance = np.sort(drawn - true[:, None], axis=1)  # taken around the truth, where little cancels
     ranks = 2 * np.arange(s) - s + 1
-    return np.asarray(np.abs(distance).mean(axis=1) - distance @ ranks / (s * (s - 1)))
+    apart, pairs = distance @ ranks, s * (s - 1)
+    if antithetic:
+        opposite = np.abs(drawn[:, : s - s % 2 : 2] - drawn[:, 1::2])
+        apart, pairs = apart - opposite.sum(axis=1), pairs - 2 * opposite.shape[1]
+    return np.asarray(np.abs(distance).mean(axis=1) - apart / pairs)
 
 
 def crps_population(population: npt.ArrayLike, truth: npt.ArrayLike) -> FloatArray:

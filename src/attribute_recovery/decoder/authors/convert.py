@@ -139,6 +139,7 @@ def transformer_card(sizes: Sizes, origin: dict[str, str]) -> dict[str, Any]:
         "embedding_size": sizes.embedding,
         "hidden": sizes.style,
         "blocks": generator.network.layers,
+        "directions": 0,
         "sampling_steps": 0,
         "recognizer_sha256": origin["recognizer"],
         "generator_sha256": origin["generator"],

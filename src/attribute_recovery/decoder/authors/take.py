@@ -45,6 +45,7 @@ def take_transformer(
             "embedding_size": encoder["embedding_size"],
             "hidden": encoder["hidden"],
             "blocks": encoder["blocks"],
+            "directions": 0,
             "sampling_steps": 0,
             "recognizer_sha256": found,
             "generator_sha256": sha256_file(generator[0]),
