@@ -47,12 +47,14 @@ ROWS: tuple[Row, ...] = (
         "Is the planted shortcut found?",
         "a recognizer trained where each identity always or never wears glasses",
         "ranked first in the difference to the clean recognizer, p below 0.01, in ≥ 19 of 20 seeds",
+        module="shortcut",
     ),
     Row(
         "group-gap-found",
         "Is a planted gap between groups found?",
         "a recognizer trained with one group starved",
         "≥ 18 of 20; false alarms ≤ 5 % over 1,000 random groupings",
+        module="group_gap",
     ),
     Row(
         "correlated-apart",

@@ -7,7 +7,9 @@ import pytest
 from benchmarks.validation import attack_chunks, attack_faces, attacks, correlated, kept, new_people, runner
 from benchmarks.validation.blinded import STILL
 from benchmarks.validation.correlated_people import OTHER
+from benchmarks.validation.edited_faces import contributions_of, edited_faces
 from benchmarks.validation.finished_run import VARIABLE, finished_run
+from benchmarks.validation.kept import VARIABLE as KEPT
 from benchmarks.validation.new_people import recovery_of
 from benchmarks.validation.rendered_decoder import ground_of, rendered_generator
 from benchmarks.validation.rows import row_named
@@ -15,6 +17,8 @@ from benchmarks.validation.rows import row_named
 from attribute_recovery.dataset.store import read_array, read_parquet
 from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.embeddings.store import read_embeddings
+from attribute_recovery.recognizer.load import load_recognizer
+from attribute_recovery.training.device import prepare_torch
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +30,8 @@ def run_row(first_run, tmp_path, monkeypatch):
     assert done.returncode == 0, done.stdout + done.stderr
     monkeypatch.setenv(VARIABLE, str(clone.folder / "config" / "tiny.yaml"))
     monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "kept"))
+
+    monkeypatch.setenv(KEPT, str(tmp_path / "kept"))
 
     def run(name, said=None):
         path = runner.run_row(
@@ -166,3 +172,33 @@ def test_decoded_images_are_judged_by_f_and_by_a_critic(run_row, tmp_path):
     assert attack_faces.main(asked) == 0
     assert 0 < picture.stat().st_size < 200_000
     assert attack_faces.main([*asked, "--seed", "2"]) == 1
+
+
+def test_a_shortcut_is_planted_and_recognizers_are_compared(run_row, tmp_path):
+    result = run_row("shortcut-found")
+    run = finished_run()
+    device = prepare_torch(run.compute)
+    by_seed, by_attribute = result["tables"]
+    assert len(result["goals"]) == 1 and len(by_seed["rows"]) == 2
+    # Images, rendered or edited, are made once; each seed trains two recognizers.
+    kinds = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "kept").iterdir() if path.is_dir())
+    assert kinds == ["edited-faces", *["recognizer"] * 4, "toggled-glasses"]
+    # Seen by the run's own recognizer, the shared images have the effects that the run reports.
+    table = contributions_of(edited_faces(run, device), load_recognizer(*run.f, device))
+    sums = table.groupby("attribute")[["total", "n"]].sum()
+    reported = json.loads(run.of_recognizer("significance/metrics.json").read_text())["decision_effect"]
+    assert set(sums.index) == {name for name, value in reported.items() if value is not None}
+    assert {row[0] for row in by_attribute["rows"]} == set(sums.index)
+    for name, row in sums.iterrows():
+        assert row["total"] / row["n"] == pytest.approx(reported[name], rel=0.1, abs=1e-3)
+
+
+def test_a_group_is_starved_and_random_groups_are_drawn(run_row, tmp_path):
+    result = run_row("group-gap-found")
+    assert len(result["goals"]) == 3
+    by_seed, clean, by_measure = result["tables"]
+    assert [row[1] for row in by_seed["rows"]] == ["skin_tone low", "skin_tone high"]
+    assert [row[0] for row in clean["rows"]] == ["skin_tone", "hair_lightness"]
+    assert {row[0] for row in by_measure["rows"]} >= {"fmr difference on less off"}
+    # The clean recognizer serves its own table and all random groupings.
+    assert len([path for path in (tmp_path / "kept").glob("recognizer-*") if path.is_dir()]) == 3

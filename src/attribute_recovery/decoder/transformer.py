@@ -79,7 +79,7 @@ class LatentTransformer(nn.Module):
         value = self.code(point)
         for block, part in zip(self.blocks, parts, strict=True):
             value = block(value, part)
-        velocity: Tensor = self.out(nn.functional.silu(value))
+        velocity: Tensor = self.out(nn.functional.silu(value)) + _of_a_normal(time)[:, None] * point
         return velocity
 
     def standardise(self, code: Tensor) -> Tensor:
@@ -125,6 +125,16 @@ def _modulation(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), last)
+
+
+def _of_a_normal(time: Tensor) -> Tensor:
+    """Velocity over point, at times (n,), where codes are standard normal and nothing is known of them:
+    E[w − ε | w_t] = w_t (2t − 1) / (t² + (1 − t)²).
+
+    The network only learns what differs from that (after Karras et al., NeurIPS 2022). Left to learn all of
+    it, it falls short a little everywhere, and what it draws spreads too little.
+    """
+    return (2 * time - 1) / (time**2 + (1 - time) ** 2)
 
 
 def _waves(time: Tensor) -> Tensor:
