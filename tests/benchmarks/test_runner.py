@@ -83,6 +83,7 @@ def test_all_questions_are_there() -> None:
     assert len(ROWS) == 12
     assert len({row.name for row in ROWS}) == 12
     modules = {"coverage", "nulls", "same_scores", "effects_true", "samples_calibrated", "recovery_loss"}
+    modules |= {"region_attribution"}
     assert {row.module for row in ROWS if row.module} == modules
 
 
