@@ -42,7 +42,7 @@ def test_maps_lie_where_the_recognizer_looks(captum: None) -> None:
     for each in found.values():
         assert each.shape == (3, SIDE, SIDE) and (each >= 0).all()
         inside = each[:, : SIDE // 2, : SIDE // 2].sum((1, 2))
-        assert (inside > 0.99 * each.sum((1, 2))).all()
+        assert (inside > 0.9 * each.sum((1, 2))).all()  # windows reach across the edge
 
 
 def test_gradients_from_the_other_image_add_up_to_the_gap(captum: None) -> None:
