@@ -249,9 +249,9 @@ def _interval(pairs: list[Pair]) -> str:
 def _overall(found: Mapping[str, Found], methods: Mapping[str, str]) -> Table:
     rows = []
     for method, told in methods.items():
-        pairs = pairs_of(found, method)
-        moved = [pair for pair in pairs if pair.gap >= LEAST_GAP]
-        cells = [f"{top1(each):.3f}{_interval(each)}" if each else "none" for each in (pairs, moved)]
+        every = pairs_of(found, method)
+        moving = [pair for pair in every if pair.gap >= LEAST_GAP]
+        cells = [f"{top1(each):.3f}{_interval(each)}" if each else "none" for each in (every, moving)]
         rows.append([told, *cells])
     pairs = pairs_of(found, "shapley")
     moved = sum(pair.gap >= LEAST_GAP for pair in pairs)
