@@ -24,6 +24,7 @@ CANDIDATES := python3.11 python3 python
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+CAPTUM := .captum
 COMMAND := $(BIN)/python -m attribute_recovery.cli
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
@@ -49,7 +50,7 @@ test: install
 	$(BIN)/python -m snakefmt --check Snakefile rules
 	$(BIN)/python -m pytest -q --durations=15 --doctest-modules --pyargs attribute_recovery $(TESTS)
 
-validation: install $(PEERS)/requirements.txt
+validation: install $(PEERS)/requirements.txt $(CAPTUM)/requirements.txt
 	$(BIN)/python -m benchmarks.validation $(ROWS:%=--only %) $(if $(CORES),--processes "$(CORES)")
 
 # Published tools that the validation compares with; they want another numpy than the package.
@@ -57,6 +58,12 @@ $(PEERS)/requirements.txt: envs/benchmarks.txt | install
 	@rm -rf $(PEERS); $(BIN)/python -m venv $(PEERS)
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet --quiet install --require-hashes -r envs/benchmarks.txt
 	@cp envs/benchmarks.txt $@
+
+# captum runs on the package's own torch and numpy, so it is installed alone, beside the environment and not into it.
+$(CAPTUM)/requirements.txt: envs/validation-captum.txt | install
+	@rm -rf $(CAPTUM)
+	@$(PIP) install --no-deps --require-hashes --target $(CAPTUM) -r envs/validation-captum.txt
+	@cp envs/validation-captum.txt $@
 
 # The package is installed, never linked: what runs is what was installed, and again only when src/ has other content.
 install: $(VENV)/requirements.txt
@@ -86,6 +93,7 @@ $(VENV)/requirements.txt: envs/requirements.txt
 lock:
 	uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --upgrade envs/requirements.in -o envs/requirements.txt
 	uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --upgrade envs/benchmarks.in -o envs/benchmarks.txt
+	uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header --upgrade --no-deps envs/validation-captum.in -o envs/validation-captum.txt
 
 clean:
-	rm -rf $(VENV) $(PEERS) build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(CAPTUM) build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

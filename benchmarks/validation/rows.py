@@ -86,6 +86,7 @@ ROWS: tuple[Row, ...] = (
         "pairs that differ in one planted attribute; captum's occlusion and integrated gradients, mapped to "
         "regions by the renderer's own masks",
         "ours top-1 ≥ 0.95; theirs beside it",
+        module="region_attribution",
     ),
     Row(
         "whose-error",

@@ -43,6 +43,31 @@ def test_those_play_in_which_the_images_differ(faces) -> None:  # type: ignore[n
     assert pair(faces, 0, 2).playing.tolist() == [[True, False, False, False, True]]
 
 
+def test_those_do_not_play_that_are_read_apart_by_no_more_than_the_readings_error(faces) -> None:  # type: ignore[no-untyped-def]
+    faces.estimator.sd = 0.5  # jaw and nose differ by 0.8
+    game = pair(faces, 0, 1)
+    np.testing.assert_allclose(game.apart[0, :3], [1.6, 1.6, 0], atol=0.02)
+    assert game.playing.tolist() == [[True, True, False, True, True]]
+    faces.estimator.sd = 0.9
+    game = pair(faces, 0, 1)
+    assert game.playing.tolist() == [[False, False, False, True, True]]
+    assert game.differing.tolist() == [[True, True, False, True, True]]
+
+
+def test_the_attribute_that_is_read_farthest_apart_plays_in_any_case(world, material) -> None:  # type: ignore[no-untyped-def]
+    made = material(np.stack([world.encoded(jaw=0.3, nose=0.1), world.encoded(jaw=-0.3)]), list("ab"), 0.5)
+    made.estimator.sd = 2.0
+    assert pair(made, 0, 1).playing.tolist() == [[True, False, False, False, False]]
+    assert not pair(made, 0, 0).playing.any()  # equal images differ in nothing
+
+
+def test_real_images_decide_who_plays(faces) -> None:  # type: ignore[no-untyped-def]
+    """G has made the noses unequal, and E has overlooked that the jaws are."""
+    codes = faces.codes.copy()
+    codes[2, :2] = codes[0, 0], 0.6
+    assert pair(replace(faces, codes=codes), 0, 2).playing.tolist() == [[False, False, False, False, True]]
+
+
 def test_differences_are_in_standard_deviations_and_classes_are_another_or_not(faces, world) -> None:  # type: ignore[no-untyped-def]
     game = pair(faces, 0, 1)
     np.testing.assert_allclose(game.differences, [[0.8, 0.8, 0, 1, 1]], atol=2 * STEP)

@@ -1,16 +1,27 @@
 """Rows of the validation that stand on a finished run, on the files that a run leaves."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.validation import attack_chunks, attack_faces, attacks, correlated, kept, new_people, runner
+from benchmarks.validation import (
+    attack_chunks,
+    attack_faces,
+    attacks,
+    correlated,
+    kept,
+    new_people,
+    region_maps,
+    runner,
+)
 from benchmarks.validation.blinded import STILL
 from benchmarks.validation.correlated_people import OTHER
 from benchmarks.validation.edited_faces import contributions_of, edited_faces
 from benchmarks.validation.finished_run import VARIABLE, finished_run
 from benchmarks.validation.kept import VARIABLE as KEPT
 from benchmarks.validation.new_people import recovery_of
+from benchmarks.validation.region_attribution import OURS
 from benchmarks.validation.rendered_decoder import ground_of, rendered_generator
 from benchmarks.validation.rows import row_named
 
@@ -67,6 +78,25 @@ def test_effects_are_set_against_heads_rendered_again(run_row, tmp_path):
         assert set(effects["product"]) == set(effects["generator_replaced"])
     shares, listed = result["tables"]
     assert len(shares["rows"]) == 3 and len(listed["rows"]) >= 6
+
+
+def test_planted_attributes_are_looked_for(run_row, tmp_path, monkeypatch):
+    stand_in = Path(__file__).parents[1] / "benchmarks" / "captum_stand_in"
+    monkeypatch.setenv(region_maps.VARIABLE, str(stand_in))
+    result = run_row("region-attribution")
+    (folder,) = (tmp_path / "scratch" / "quick").iterdir()
+    found = [json.loads(path.read_text())["found"] for path in folder.iterdir()]
+    run = finished_run()
+    assert {run.schema[one["attribute"]].kind for one in found} == {"continuous", "binary", "categorical"}
+    for one in found:
+        assert all(0 < gap <= 2 for gap in one["gaps"])
+        assert all(0 <= share < 1 for share in one["region"])
+        assert len(one["named"]) == len(OURS) + len(region_maps.MAPS) * len(region_maps.SCORES)
+        for named in one["named"].values():
+            assert len(named) == 2 and set(named) <= {"", *run.schema.names}
+    assert len(result["goals"]) == 1
+    overall, ways, listed = result["tables"]
+    assert [len(table["rows"]) for table in (overall, ways, listed)] == [9, 4, 3]
 
 
 def test_two_rows_ask_about_the_same_new_people(run_row, tmp_path):

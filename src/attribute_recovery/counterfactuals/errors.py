@@ -50,6 +50,7 @@ COLUMNS = (
     "category",
     "other_category",
     "difference",
+    "apart",
     "shapley",
     "standard_error",
 )
@@ -160,6 +161,7 @@ def error_table(errors: ExplainedErrors, material: Material) -> pd.DataFrame:
         classes = [value if isinstance(value, str) else None for value in values]
         columns[f"{name}category"] = np.array(classes, dtype=object)
     columns["difference"] = errors.game.differences.ravel()
+    columns["apart"] = errors.game.apart.ravel()
     columns["shapley"] = shares.values.ravel()
     columns["standard_error"] = shares.standard_errors.ravel()
     return pd.DataFrame(columns)[list(COLUMNS)]

@@ -6,7 +6,8 @@ For a pair (x_1, x_2) the players are the editable attributes, and a coalition S
 
 v(none) is the score of the unedited reconstructions, v(all) that of a first image made equal to the second in
 every attribute. Attributes are read in the reconstructions of both, so that what G changes in a face is no
-difference between the two.
+difference between the two. Those play in which the real images differ by more than the heads' own error, see
+`apart`: what the others would carry is the error's.
 """
 
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ import numpy.typing as npt
 import torch
 
 from attribute_recovery.attributes.edit import AttributeEditor
+from attribute_recovery.counterfactuals.apart import SURELY, readings_apart
 from attribute_recovery.counterfactuals.material import Material, hard_encoding
 from attribute_recovery.counterfactuals.search import SAME
-from attribute_recovery.dataset.attributes import Attribute
+from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.generator.load import LoadedGenerator
 from attribute_recovery.generator.quality import reconstruct
@@ -45,6 +47,7 @@ class EditGame:
         current: encoded attributes as read in G(E(x_1)), classes hard, (n, width).
         wanted: those of G(E(x_2)), but no farther out of the observed range than `current`, (n, width).
         others: f(G(E(x_2))), (n, d).
+        apart: how far x_1 and x_2 are read apart, in the reading's own deviations, (n, players).
     """
 
     editor: AttributeEditor
@@ -54,6 +57,7 @@ class EditGame:
     current: Floats
     wanted: Floats
     others: Floats
+    apart: Doubles
 
     @property
     def players(self) -> list[Attribute]:
@@ -79,9 +83,18 @@ class EditGame:
         return np.stack(blocks, axis=1).astype(np.float64)
 
     @property
-    def playing(self) -> Flags:
-        """Whether the images of a pair differ in an attribute, (n, players)."""
+    def differing(self) -> Flags:
+        """Whether the readings of a pair differ in an attribute at all, (n, players)."""
         return np.asarray(self.differences > SAME)
+
+    @property
+    def playing(self) -> Flags:
+        """Whether the images of a pair surely differ in an attribute, (n, players).
+
+        The attribute that is read farthest apart plays in any case.
+        """
+        farthest = self.apart == self.apart.max(1, keepdims=True)
+        return np.asarray(self.differing & ((self.apart > SURELY) | farthest))
 
     def edit(self, games: Rows, coalitions: Flags) -> Floats:
         """Codes (c, code_size) of the games' first images, attributes of coalitions (c, players) changed."""
@@ -120,7 +133,15 @@ def edit_game(material: Material, first: Rows, second: Rows) -> EditGame:
         current,
         _within_range(material.editor, current, read_codes(material, others)),
         embed_codes(material.generator, material.recognizer, others),
+        _apart(material, first, second),
     )
+
+
+def _apart(material: Material, first: Rows, second: Rows) -> Doubles:
+    """How far the real images are read apart in the editable attributes, (n, players)."""
+    players = AttributeSchema(tuple(each for each in material.editor.schema if each.editable))
+    estimates = [material.estimator.estimate(to_tensor(material.images[rows])) for rows in (first, second)]
+    return readings_apart(players, *estimates)
 
 
 def read_codes(material: Material, codes: Floats) -> Floats:
