@@ -8,7 +8,7 @@ ROWS: tuple[Row, ...] = (
         "Is the decision effect of each attribute, in each direction, true?",
         "re-rendering the same head with that attribute changed by the same dose",
         "Spearman ≥ 0.95 over attributes, median relative error ≤ 10 %",
-        module="effects_true",
+        module="effects.effects_true",
     ),
     Row(
         "samples-calibrated",
@@ -17,7 +17,7 @@ ROWS: tuple[Row, ...] = (
         "continuous: coverage of central 50 and 90 % intervals within 3 points; discrete: calibration slope "
         "0.9 to 1.1, ECE ≤ 0.03; for both, log score no worse than 1.1 × the direct probe's and better than "
         "the marginal's (or equal where the recognizer keeps nothing)",
-        module="samples_calibrated",
+        module="forecasts.samples_calibrated",
     ),
     Row(
         "recovery-loses-little",
@@ -25,7 +25,7 @@ ROWS: tuple[Row, ...] = (
         "the direct probe of z",
         "information lost ≤ max(5 %, 0.02 nats) for every attribute; rank correlation ≥ 0.95 within the "
         "discrete and within the continuous",
-        module="recovery_loss",
+        module="forecasts.recovery_loss",
     ),
     Row(
         "intervals-cover",
@@ -33,28 +33,28 @@ ROWS: tuple[Row, ...] = (
         "closed-form worlds of linear Gaussian embeddings, few and many people, unequally many images each; "
         "an interval should hold what the frozen read-out gives over all people",
         "93 to 97 % for every measure; one-sided ≥ 95 % where the truth is zero",
-        module="coverage",
+        module="intervals.coverage",
     ),
     Row(
         "nothing-found",
         "Is nothing found where nothing is?",
         "attributes that the embedding holds nothing of",
         "at q 0.05 at most 15 of 200 seeds with any discovery; p-values uniform (Kolmogorov-Smirnov)",
-        module="nothing_found",
+        module="blinded.nothing_found",
     ),
     Row(
         "shortcut-found",
         "Is the planted shortcut found?",
         "a recognizer trained where each identity always or never wears glasses",
         "ranked first in the difference to the clean recognizer, p below 0.01, in ≥ 19 of 20 seeds",
-        module="shortcut",
+        module="faults.shortcut",
     ),
     Row(
         "group-gap-found",
         "Is a planted gap between groups found?",
         "a recognizer trained with one group starved",
         "≥ 18 of 20; false alarms ≤ 5 % over 1,000 random groupings",
-        module="group_gap",
+        module="faults.group_gap",
     ),
     Row(
         "correlated-apart",
@@ -62,7 +62,7 @@ ROWS: tuple[Row, ...] = (
         "a population in which hair length and jaw width go together, a recognizer that sees only one "
         "of them",
         "the interventional effect names the right one in ≥ 19 of 20 seeds",
-        module="correlated",
+        module="blinded.correlated",
     ),
     Row(
         "attacks",
@@ -71,14 +71,14 @@ ROWS: tuple[Row, ...] = (
         "the judging network; one sample a z, the first drawn",
         "by the recognizer: type I ≥ 0.99, type II ≥ 0.95 × real; by the critic: both ≥ 0.90 × its own TAR "
         "on real pairs",
-        module="attacks",
+        module="attacks.attacks",
     ),
     Row(
         "same-scores",
         "Do the same scores give the same rates?",
         "pyeer and bob.measure on the same score files",
         "FMR and FNMR equal to 1e-9 at shared thresholds, EER inside both tools' bracket",
-        module="same_scores",
+        module="scores.same_scores",
     ),
     Row(
         "region-attribution",
@@ -86,14 +86,14 @@ ROWS: tuple[Row, ...] = (
         "pairs that differ in one planted attribute; captum's occlusion and integrated gradients, mapped to "
         "regions by the renderer's own masks",
         "ours top-1 ≥ 0.95; theirs beside it",
-        module="region_attribution",
+        module="regions.region_attribution",
     ),
     Row(
         "whose-error",
         "Whose error is it?",
         "the renderer in the generator's place",
         "each of the rows above with it, so that the generator's share of the error is known",
-        module="whose_error",
+        module="in_place.whose_error",
     ),
 )
 

@@ -126,7 +126,7 @@ def code_of(module: str) -> str:
         if name in seen:
             continue
         seen.add(name)
-        tree = ast.parse((ROOT / name.replace(".", "/")).with_suffix(".py").read_text())
+        tree = ast.parse(_source(name).read_text())
         digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
         for node in ast.walk(tree):
             if not isinstance(node, ast.ImportFrom) or node.module is None:
@@ -134,11 +134,17 @@ def code_of(module: str) -> str:
             if node.module.startswith("attribute_recovery."):
                 entries = sorted(f"{node.module}:{each.name}" for each in node.names)
                 digest.update("".join(package.digest(entry) for entry in entries).encode())
-            elif node.module == HERE:
-                pending += sorted(f"{HERE}.{each.name}" for each in node.names)
-            elif node.module.startswith(f"{HERE}."):
-                pending.append(node.module)
+            elif node.module == HERE or node.module.startswith(f"{HERE}."):
+                whole = _source(node.module).is_file()
+                pending += (
+                    [node.module] if whole else sorted(f"{node.module}.{each.name}" for each in node.names)
+                )
     return digest.hexdigest()
+
+
+def _source(module: str) -> Path:
+    """Where a module's source would lie; a package has none there."""
+    return (ROOT / module.replace(".", "/")).with_suffix(".py")
 
 
 def commit() -> str:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.validation.attack_chunks import (
+from benchmarks.validation.attacks.attack_chunks import (
     SIZES,
     HeldOut,
     apart,

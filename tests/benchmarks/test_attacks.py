@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from benchmarks.validation import attacks
-from benchmarks.validation.attack_chunks import CRITIC, PRODUCT, REBUILT
-from benchmarks.validation.attacks import WAYS, Estimate, Judge, Judged, Rates, rates_of, real_rate
+from benchmarks.validation.attacks import attacks
+from benchmarks.validation.attacks.attack_chunks import CRITIC, PRODUCT, REBUILT
+from benchmarks.validation.attacks.attacks import WAYS, Estimate, Judge, Judged, Rates, rates_of, real_rate
 
 PEOPLE, EACH, D = 30, 4, 16
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from benchmarks.validation.attribute_codes import CLASS_NOISE, AttributeCodes
-from benchmarks.validation.rendered_decoder import rendered_generator
+from benchmarks.validation.in_place.attribute_codes import CLASS_NOISE, AttributeCodes
+from benchmarks.validation.in_place.rendered_decoder import rendered_generator
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.world.renderer import Renderer

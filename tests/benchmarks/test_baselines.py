@@ -6,8 +6,8 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from benchmarks.validation import baselines
-from benchmarks.validation.baselines import (
+from benchmarks.validation.attacks import baselines
+from benchmarks.validation.attacks.baselines import (
     Around,
     Lessons,
     MeanRegressor,

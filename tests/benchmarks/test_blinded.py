@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from benchmarks.validation.blinded import (
+from benchmarks.validation.blinded.blinded import (
     STILL,
     Blindness,
     ToTheEnd,

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from benchmarks.validation.correlated import DRAWN, SEEDS, SEEN, SHARING, conclude, drawn_rows, named
-from benchmarks.validation.correlated_people import FRONTAL, HAIR, JAW, OTHER, SMALL, correlated
+from benchmarks.validation.blinded.correlated import DRAWN, SEEDS, SEEN, SHARING, conclude, drawn_rows, named
+from benchmarks.validation.blinded.correlated_people import FRONTAL, HAIR, JAW, OTHER, SMALL, correlated
 
 from attribute_recovery.config import load_config
 from attribute_recovery.config_world import WorldDataset

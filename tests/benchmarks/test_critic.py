@@ -5,7 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from benchmarks.validation.critic import channels_of, critic_of, own_threshold, packed_network, repeated
+from benchmarks.validation.attacks.critic import (
+    channels_of,
+    critic_of,
+    own_threshold,
+    packed_network,
+    repeated,
+)
 
 from attribute_recovery.recognizer.networks import EmbeddingNetwork
 

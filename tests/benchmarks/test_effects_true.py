@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.validation.effects_true import (
+from benchmarks.validation.effects.effects_true import (
     WAYS,
     _by_direction,
     _exactly,

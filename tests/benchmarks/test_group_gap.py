@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.validation.group_gap import GROUPS, alarms_of, conclude, is_found, starved
-from benchmarks.validation.trained import Taught
+from benchmarks.validation.faults.group_gap import GROUPS, alarms_of, conclude, is_found, starved
+from benchmarks.validation.faults.trained import Taught
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from benchmarks.validation import recovery_loss, samples_calibrated
-from benchmarks.validation.new_people import Recovery, packed, unpacked
+from benchmarks.validation.forecasts import recovery_loss, samples_calibrated
+from benchmarks.validation.forecasts.new_people import Recovery, packed, unpacked
 from scipy.special import ndtri, softmax
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema

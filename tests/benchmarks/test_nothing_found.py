@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks.validation import blinded_nulls, nulls
-from benchmarks.validation.blinded_nulls import DRAWN, LEVELS, drawn_rows, edited_names
-from benchmarks.validation.nothing_found import conclude
+from benchmarks.validation.blinded import blinded_nulls, nulls
+from benchmarks.validation.blinded.blinded_nulls import DRAWN, LEVELS, drawn_rows, edited_names
+from benchmarks.validation.blinded.nothing_found import conclude
 
 from attribute_recovery.dataset.attributes import AttributeSchema
 from attribute_recovery.dataset.world.schema import SCHEMA

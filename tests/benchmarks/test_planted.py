@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from benchmarks.validation.planted import planted, regions, variants
+from benchmarks.validation.regions.planted import planted, regions, variants
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from benchmarks.validation.region_attribution import (
+from benchmarks.validation.regions.region_attribution import (
     OURS,
     _carriers,
     best_score,
@@ -11,7 +11,7 @@ from benchmarks.validation.region_attribution import (
     pairs_of,
     top1,
 )
-from benchmarks.validation.region_maps import MAPS, SCORES
+from benchmarks.validation.regions.region_maps import MAPS, SCORES
 
 from attribute_recovery.counterfactuals.shapley import Shares
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks.validation import region_maps
-from benchmarks.validation.region_maps import MAPS, SCORES, captum_attr, maps_of, scores_of
+from benchmarks.validation.regions import region_maps
+from benchmarks.validation.regions.region_maps import MAPS, SCORES, captum_attr, maps_of, scores_of
 
 STAND_IN = Path(__file__).parent / "captum_stand_in"
 SIDE = 16

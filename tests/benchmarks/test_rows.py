@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.validation import coverage, nulls, same_scores
+from benchmarks.validation.blinded import nulls
+from benchmarks.validation.intervals import coverage
+from benchmarks.validation.scores import same_scores
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,27 @@
 """A run goes on where it stopped, and a quick one can't be taken for a whole one."""
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.validation import coverage, nulls, runner, same_scores
+from benchmarks.validation import runner
 from benchmarks.validation.__main__ import main
+from benchmarks.validation.blinded import nulls
+from benchmarks.validation.intervals import coverage
 from benchmarks.validation.page import read_results
 from benchmarks.validation.rows import ROWS, row_named
+from benchmarks.validation.scores import same_scores
+
+# The half of the row that stands on no finished run.
+GAUSSIAN = replace(row_named("nothing-found"), module="blinded.nulls")
 
 
-def run(tmp_path: Path, name: str, said: list[str] | None = None, seed: int = 1) -> dict[str, Any]:
+def run(tmp_path: Path, said: list[str] | None = None, seed: int = 1) -> dict[str, Any]:
     path = runner.run_row(
-        row_named(name),
+        GAUSSIAN,
         seed=seed,
         quick=True,
         processes=1,
@@ -26,14 +33,14 @@ def run(tmp_path: Path, name: str, said: list[str] | None = None, seed: int = 1)
 
 
 def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    first = run(tmp_path, "nothing-found")
+    first = run(tmp_path)
     (folder,) = (tmp_path / "scratch" / "quick").iterdir()
     chunks = sorted(folder.iterdir())
     assert [path.stem for path in chunks] == list(nulls.plan(True, 1))
     kept, lost = chunks[0].stat().st_mtime_ns, json.loads(chunks[1].read_text())["found"]
     chunks[1].unlink()
     said: list[str] = []
-    again = run(tmp_path, "nothing-found", said)
+    again = run(tmp_path, said)
     assert said[0] == "nothing-found: 1 of 2 chunks are there" and len(said) == 2
     assert chunks[0].stat().st_mtime_ns == kept
     assert json.loads(chunks[1].read_text())["found"] == lost  # the same draws
@@ -42,35 +49,48 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 def test_other_seeds_and_other_code_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, "nothing-found", seed=1)
-    run(tmp_path, "nothing-found", seed=2)
+    run(tmp_path, seed=1)
+    run(tmp_path, seed=2)
     monkeypatch.setattr(runner, "code_of", lambda module: "f" * 64)
-    run(tmp_path, "nothing-found", seed=2)
+    run(tmp_path, seed=2)
     assert len(list((tmp_path / "scratch" / "quick").iterdir())) == 3
 
 
 def test_the_code_of_a_row_is_what_it_reaches_here_and_in_the_package() -> None:
-    codes = {module: runner.code_of(f"{runner.HERE}.{module}") for module in ("coverage", "nulls", "worlds")}
+    modules = ("intervals.coverage", "blinded.nulls", "intervals.worlds")
+    codes = {module: runner.code_of(f"{runner.HERE}.{module}") for module in modules}
     assert len(set(codes.values())) == 3
-    assert codes["nulls"] == runner.code_of(f"{runner.HERE}.nulls")
+    assert codes["blinded.nulls"] == runner.code_of(f"{runner.HERE}.blinded.nulls")
+
+
+def test_modules_are_reached_through_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "benchmarks/validation"
+    (folder / "part").mkdir(parents=True)
+    (folder / "row.py").write_text("from benchmarks.validation.part import one\n")
+    monkeypatch.setattr(runner, "ROOT", tmp_path)
+    digests = []
+    for text in ("from benchmarks.validation.part.two import x\n", "x = 2\n", "x = 2  # as before\n"):
+        (folder / "part/one.py").write_text(text)
+        (folder / "part/two.py").write_text("x = 1\n")
+        digests.append(runner.code_of(f"{runner.HERE}.row"))
+    assert digests[0] != digests[1] == digests[2]
 
 
 def test_a_result_says_what_it_rests_on_and_not_where(tmp_path: Path) -> None:
-    result = run(tmp_path, "nothing-found")
+    result = run(tmp_path)
     assert set(result["machine"]) == {"cores", "architecture", "python", "numpy"}
     assert {"commit", "seed", "code", "core_minutes", "goals", "tables"} <= set(result)
 
 
 def test_a_quick_result_is_refused_by_the_page(tmp_path: Path) -> None:
-    run(tmp_path, "nothing-found")
+    run(tmp_path)
     with pytest.raises(ValueError, match="quick is True, allowed is a result of a whole run"):
         read_results(tmp_path / "results")
 
 
-@pytest.mark.parametrize("name", ["whose-error", "nonsense"])
-def test_a_row_that_is_not_there_is_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--quick", "--only", name]) == 1
-    assert f"--only: found {name!r}, allowed are effects-true" in capsys.readouterr().err
+def test_a_row_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--quick", "--only", "nonsense"]) == 1
+    assert "--only: found 'nonsense', allowed are effects-true" in capsys.readouterr().err
 
 
 def test_missing_peers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

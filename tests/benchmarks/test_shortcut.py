@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.validation.shortcut import conclude, is_found, rank_of, with_shortcut
+from benchmarks.validation.faults.shortcut import conclude, is_found, rank_of, with_shortcut
 
 
 def part(number: int, glasses: float, other: float, p: float) -> dict[str, Any]:

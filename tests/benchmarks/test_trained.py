@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from benchmarks.validation.trained import FMR, QUICK_STEPS, SETTINGS, digest_of, seed_of, settings_of
+from benchmarks.validation.faults.trained import FMR, QUICK_STEPS, SETTINGS, digest_of, seed_of, settings_of
 
 
 def test_arrays_that_differ_in_anything_have_other_digests() -> None:

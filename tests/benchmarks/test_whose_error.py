@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmarks.validation.finished_run import FinishedRun
+from benchmarks.validation.in_place.rerendered_claims import changed_as_claimed, changed_on_average, reach
+from benchmarks.validation.in_place.whose_error import _digest_of_counterfactuals, conclude
+from benchmarks.validation.in_place.whose_error_figures import difference, rank_correlation, same_leader, told
 from benchmarks.validation.page import MEASURED, page, verdict
-from benchmarks.validation.rerendered_claims import changed_as_claimed, changed_on_average, reach
 from benchmarks.validation.rows import row_named
-from benchmarks.validation.whose_error import _digest_of_counterfactuals, conclude
-from benchmarks.validation.whose_error_figures import difference, rank_correlation, same_leader, told
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from benchmarks.validation.worlds import Distances, Labelled, Moved, freeze, images_of, unit
+from benchmarks.validation.intervals.worlds import Distances, Labelled, Moved, freeze, images_of, unit
 
 from attribute_recovery.recovery.routes import gains
 from attribute_recovery.significance.shares import sums_by_identity

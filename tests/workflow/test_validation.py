@@ -5,24 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.validation import (
-    attack_chunks,
-    attack_faces,
-    attacks,
-    correlated,
-    kept,
-    new_people,
-    region_maps,
-    runner,
-)
-from benchmarks.validation.blinded import STILL
-from benchmarks.validation.correlated_people import OTHER
-from benchmarks.validation.edited_faces import contributions_of, edited_faces
+from benchmarks.validation import kept, runner
+from benchmarks.validation.attacks import attack_chunks, attack_faces, attacks
+from benchmarks.validation.blinded import correlated
+from benchmarks.validation.blinded.blinded import STILL
+from benchmarks.validation.blinded.correlated_people import OTHER
+from benchmarks.validation.faults.edited_faces import contributions_of, edited_faces
 from benchmarks.validation.finished_run import VARIABLE, finished_run
+from benchmarks.validation.forecasts import new_people
+from benchmarks.validation.forecasts.new_people import recovery_of
+from benchmarks.validation.in_place.rendered_decoder import ground_of, rendered_generator
 from benchmarks.validation.kept import VARIABLE as KEPT
-from benchmarks.validation.new_people import recovery_of
-from benchmarks.validation.region_attribution import OURS
-from benchmarks.validation.rendered_decoder import ground_of, rendered_generator
+from benchmarks.validation.regions import region_maps
+from benchmarks.validation.regions.region_attribution import OURS
 from benchmarks.validation.rows import row_named
 
 from attribute_recovery.dataset.store import read_array, read_parquet

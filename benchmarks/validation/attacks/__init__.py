@@ -1,0 +1,1 @@
+"""Whether decoded images pass for the person, beside other ways of decoding."""

@@ -1,0 +1,1 @@
+"""Recognizers that provably do not see something."""

@@ -1,0 +1,1 @@
+"""Decision effects against heads rendered again."""

@@ -1,0 +1,1 @@
+"""Recognizers trained with a fault that must be found."""

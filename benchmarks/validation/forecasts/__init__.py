@@ -1,0 +1,1 @@
+"""What is recovered of people whom the run has never seen."""

@@ -1,0 +1,1 @@
+"""The renderer in the generator's place."""

@@ -1,0 +1,1 @@
+"""Attributes beside maps of regions."""

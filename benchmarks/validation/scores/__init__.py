@@ -1,0 +1,1 @@
+"""Rates beside those of published tools."""
