@@ -180,8 +180,7 @@ def recovery_of(found: Mapping[str, Found]) -> Recovery:
             figures=folder / "reliability.png",
         )
         rows = read_parquet(folder / "recovered.parquet")
-    rows = rows[rows["split"] == "test"].reset_index(drop=True)
-    return _recovery(schema, rows, kept[kept["split"] == "train"], metrics)
+    return recovery_of_rows(schema, rows, kept[kept["split"] == "train"], metrics)
 
 
 def _write_samples(run: FinishedRun, people: pd.DataFrame, read: Floats, folder: Path) -> None:
@@ -196,9 +195,18 @@ def _write_samples(run: FinishedRun, people: pd.DataFrame, read: Floats, folder:
     write_array(folder / "samples_read.bcolz", iter([both]), both.shape[1:], np.dtype(np.float32), len(both))
 
 
-def _recovery(
+def recovery_of_rows(
     schema: AttributeSchema, rows: pd.DataFrame, fitted: pd.DataFrame, metrics: dict[str, Any]
 ) -> Recovery:
+    """What was recovered of the split `test`, as the rows about new people take it.
+
+    Args:
+        schema: the attributes.
+        rows: of recovered.parquet.
+        fitted: the images table's rows of `train`.
+        metrics: of the stage.
+    """
+    tested = rows[rows["split"] == "test"].reset_index(drop=True)
     measured = metrics["decoder"]["information"]
     known = AttributeSchema(tuple(attribute for attribute in schema if attribute.name in measured))
     population, people = known.from_table(fitted), fitted["identity"].to_numpy(object)
@@ -206,9 +214,9 @@ def _recovery(
         route: {
             one.attribute.name: one
             for one in recovered_attributes(
-                known, rows, dict.fromkeys(known.names, route), population, people
+                known, tested, dict.fromkeys(known.names, route), population, people
             )
         }
         for route in PREFIXES
     }
-    return Recovery(known, rows, by_route, metrics)
+    return Recovery(known, tested, by_route, metrics)

@@ -13,16 +13,14 @@ import pandas as pd
 
 from attribute_recovery.counterfactuals.explain import flip_rate
 from attribute_recovery.counterfactuals.geodesic import flip_embeddings
-from attribute_recovery.dataset.attributes import AttributeSchema
 from attribute_recovery.dataset.store import read_parquet, write_array
 from attribute_recovery.decoder.attacks import attack_metrics
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.decoder.spread import spread_of_table
 from attribute_recovery.recovery.recover import recover_attributes
-from attribute_recovery.significance.forecasts import PREFIXES, recovered_attributes
 from benchmarks.validation.finished_run import FinishedRun
-from benchmarks.validation.forecasts.new_people import Recovery
+from benchmarks.validation.forecasts.new_people import Recovery, recovery_of_rows
 from benchmarks.validation.forecasts.recovery_loss import loss_of
 from benchmarks.validation.forecasts.samples_calibrated import coverage_of, ece_of, score_of, slope_of
 from benchmarks.validation.in_place.rendered_decoder import Ground
@@ -110,33 +108,6 @@ def _recovered(ground: Ground, read: Floats, fitted: pd.DataFrame) -> Recovery:
         )
         rows = read_parquet(folder / "recovered.parquet")
     return recovery_of_rows(run.schema, rows, fitted, metrics)
-
-
-def recovery_of_rows(
-    schema: AttributeSchema, rows: pd.DataFrame, fitted: pd.DataFrame, metrics: dict[str, Any]
-) -> Recovery:
-    """What was recovered of the split `test`, as the rows about new people take it.
-
-    Args:
-        schema: the attributes.
-        rows: of recovered.parquet.
-        fitted: the images table's rows of `train`.
-        metrics: of the stage.
-    """
-    tested = rows[rows["split"] == "test"].reset_index(drop=True)
-    measured = metrics["decoder"]["information"]
-    known = AttributeSchema(tuple(attribute for attribute in schema if attribute.name in measured))
-    population, people = known.from_table(fitted), fitted["identity"].to_numpy(object)
-    by_route = {
-        route: {
-            one.attribute.name: one
-            for one in recovered_attributes(
-                known, tested, dict.fromkeys(known.names, route), population, people
-            )
-        }
-        for route in PREFIXES
-    }
-    return Recovery(known, tested, by_route, metrics)
 
 
 def figures_of(recovery: Recovery) -> dict[str, Any]:
