@@ -99,7 +99,9 @@ def test_two_rows_ask_about_the_same_new_people(run_row, tmp_path):
     said: list[str] = []
     lost = run_row("recovery-loses-little", said)
     assert said == ["recovery-loses-little: 2 of 2 chunks are there"]
-    assert [len(result["goals"]) for result in (calibrated, lost)] == [6, 3]
+    # A slope is asked for only where the tiny run's embedding keeps something of a discrete attribute.
+    others = [goal for goal in calibrated["goals"] if "calibration slope" not in goal["goal"]]
+    assert [len(others), len(lost["goals"])] == [5, 3]
     run = finished_run()
     assert len(lost["tables"][0]["rows"]) == len(run.schema)
     assert len(calibrated["tables"][0]["rows"]) == len(run.schema.continuous)
