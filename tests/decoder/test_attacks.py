@@ -98,16 +98,26 @@ def test_what_is_not_defined_is_none_and_never_nan() -> None:
 
 
 def test_sampled_rows_are_the_whole_test_and_a_part_of_calibration() -> None:
-    split = np.array(["train"] * 5 + ["calibration"] * 700 + ["test"] * 30, dtype=object)
-    rows = sampled_rows(split, 1)
-    held = rows[split[rows] == "calibration"]
+    # 300 people with two images each, and one with a hundred of them
+    people = [f"p{i % 300}" for i in range(600)] + ["many"] * 100
+    table = pd.DataFrame(
+        {
+            "split": ["train"] * 5 + ["calibration"] * 700 + ["test"] * 30,
+            "identity": ["t"] * 5 + people + ["q"] * 30,
+        }
+    )
+    rows = sampled_rows(table, 1)
+    held = rows[table["split"].iloc[rows] == "calibration"]
     assert len(held) == CALIBRATION_IMAGES == len(set(held))
     assert (np.diff(held) > 0).all()
-    assert rows[split[rows] == "test"].tolist() == list(range(705, 735))
+    counts = table["identity"].iloc[held].value_counts()
+    assert len(counts) == 301 and counts.max() == 2
+    assert rows[table["split"].iloc[rows] == "test"].tolist() == list(range(705, 735))
     assert len(rows) == CALIBRATION_IMAGES + 30
-    assert np.array_equal(rows, sampled_rows(split, 1))
-    assert not np.array_equal(rows, sampled_rows(split, 2))
-    assert sampled_rows(split[600:], 1).tolist() == list(range(135))  # few enough to take all
+    assert np.array_equal(rows, sampled_rows(table, 1))
+    assert not np.array_equal(rows, sampled_rows(table, 2))
+    few = table.iloc[600:].reset_index(drop=True)
+    assert sampled_rows(few, 1).tolist() == list(range(135))  # few enough to take all
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,16 @@ def test_readings_are_draws_of_numbers_and_probabilities_of_classes(schema: Attr
     assert noise.std() == pytest.approx(1, abs=0.1)
 
 
+def test_antithetic_draws_leave_the_mean_as_it_is(schema: AttributeSchema) -> None:
+    codes = np.random.default_rng(0).standard_normal((40, 1, 3)).astype(np.float32).repeat(7, 1)
+    codes[:, :, 0] /= 10  # within the range
+    read = readings(STUB_DECODER, StubEstimator(schema), codes, 4, antithetic=True)
+    noise = (read[:, :, 0] - codes[:, :, 0]) / np.exp(codes[:, :, 1])
+    np.testing.assert_allclose(noise[:, ::2][:, :3], -noise[:, 1::2], atol=1e-3)
+    assert noise[:, ::2].std() == pytest.approx(1, abs=0.1)
+    assert abs(np.corrcoef(noise[:, 0], noise[:, 2])[0, 1]) < 0.5
+
+
 def test_readings_do_not_depend_on_the_batch_size(schema: AttributeSchema) -> None:
     codes = np.random.default_rng(0).standard_normal((5, 4, 3)).astype(np.float32)
     whole = readings(STUB_DECODER, StubEstimator(schema), codes, 4)

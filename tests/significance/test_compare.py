@@ -24,6 +24,8 @@ SETTINGS = SignificanceSection(
     permutations=99, placebos=19, bootstrap=50, images=8, dose_images=0, cross_talk=0.5
 )
 PEOPLE = {"calibration": 10, "test": 16}
+# Of both recognizers, that they hold nothing of an attribute.
+OWN_P = {"yaw": 0.002, "glasses": 0.3}
 
 
 def _write_recognizer(
@@ -47,6 +49,13 @@ def _write_recognizer(
     _, places = np.unique(people.astype(str), return_inverse=True)
     found = [make_recovered(name, places, hit=0.9 - 0.4 * noise) for name in ("yaw", "glasses")]
     write_table(contributions_table(found, people, [], people), folder / "significance/contributions.parquet")
+    rows = [
+        {"attribute": name, "measure": measure, "direction": "", "p": p}
+        for name, p in OWN_P.items()
+        for measure in ("retained_information", "identity_share")
+    ]
+    table = pd.DataFrame(rows).assign(recognizer=folder.name)
+    write_table(table, folder / "significance/significance.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +103,10 @@ def test_the_later_recognizer_less_the_earlier_one(experiment: Path, tmp_path: P
     retained = table.loc[("retained_information", "yaw")]
     assert (retained["recognizer"], retained["other"]) == ("sharp", "blurred")
     assert retained["estimate"] > 0
+    # Nobody is found to hold anything of the glasses, so there is nothing to differ.
+    assert (
+        retained["p"] < 0.05 and table.loc[("retained_information", "glasses")]["p"] >= 2 * OWN_P["glasses"]
+    )
     tar = table.loc[("tar_at_same_fmr", "")]
     assert tar["estimate"] > 0.2 and tar["low"] > 0 and tar["p"] <= 0.02
     assert (tar["n_identities"], tar["n_images"], tar["split"]) == (16, 64, "test")

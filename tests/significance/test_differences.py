@@ -21,6 +21,7 @@ from attribute_recovery.significance.differences import (
     comparison_table,
     difference_rows,
     figures_of,
+    with_p,
 )
 from attribute_recovery.significance.forecasts import Recovered
 from attribute_recovery.statistics.discovery import benjamini_hochberg
@@ -208,6 +209,29 @@ def test_rates_have_no_attribute_and_no_family_of_others(schema: Any) -> None:
     assert (row["estimate"], row["low"], row["high"], row["family"]) == (0.25, 0.25, 0.25, "")
     assert row["p"] == row["q"] == 0.01
     assert comparison_metrics(table)["other"]["one"]["tar_at_same_fmr_interval"] == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ((0.4, 0.002), 0.01),
+        ((0.4, 0.03), 0.06),
+        ((0.7, 0.8), 1.0),
+        ((math.nan, 0.4), 0.01),
+        ((math.nan, math.nan), 0.01),
+    ],
+)
+def test_only_what_one_of_them_has_can_differ(own: tuple[float, float], expected: float) -> None:
+    """Twice the smaller p of the two recognizers' own is the least that a difference's p can be; where one
+    has no p of its own, the flips' p of 0.01 stands."""
+    ones, people, key = np.ones(12), tuple("abcdefghijkl"), ("retained_information", "yaw", "")
+    table = pd.DataFrame({"measure": key[:1], "attribute": key[1:2], "direction": key[2:]})
+    figures = {
+        name: with_p({key: Figure(ratio_of_sums(ones * gain, ones), people, 24, False)}, table.assign(p=[p]))
+        for name, gain, p in zip(("one", "other"), (0.5, 0.75), own, strict=True)
+    }
+    (row,) = difference_rows(figures, n_boot=9, n_flips=99, seed=0)
+    assert row["p"] == expected
 
 
 def test_a_figure_that_one_lacks_has_no_difference(schema: Any) -> None:

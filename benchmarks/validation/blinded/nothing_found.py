@@ -11,8 +11,6 @@ from benchmarks.validation.blinded.blinded import STILL
 from benchmarks.validation.outcome import Chunk, Found, Goal, Table
 
 GAUSSIAN, BLINDED = "Gaussian embeddings", "blinded recognizer"
-# Of the decision effect's p-values at or below 0.05.
-MOST_LOW = 0.05
 
 
 def plan(quick: bool, seed: int) -> dict[str, Chunk]:
@@ -59,7 +57,7 @@ def conclude(found: Mapping[str, Found]) -> dict[str, Any]:
     return {
         "goals": [
             *_of(GAUSSIAN, gaussian["goals"]),
-            *_of(BLINDED, [*goals, _not_low(decision["decision effect"])]),
+            *_of(BLINDED, [*goals, nulls.not_low_goal("decision effect", decision["decision effect"])]),
         ],
         "tables": tables,
         "notes": notes,
@@ -72,15 +70,6 @@ def _of(half: str, goals: list[Goal]) -> list[Goal]:
 
 def _nulls(blinded: Mapping[str, Found]) -> int:
     return sum(distance <= STILL for distance in blinded_nulls.moved_by_attribute(blinded).values())
-
-
-def _not_low(listed: list[float]) -> Goal:
-    low = float(np.mean(np.array(listed) <= MOST_LOW))
-    return {
-        "goal": f"p of decision effect: at most {100 * MOST_LOW:g} % at or below {MOST_LOW:g}",
-        "measured": f"{100 * low:.1f} %",
-        "reached": low <= MOST_LOW,
-    }
 
 
 def _hidden(blinded: Mapping[str, Found]) -> Table:

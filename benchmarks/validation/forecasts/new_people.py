@@ -107,7 +107,7 @@ def work(chunk: Chunk) -> Found:
     embeddings = camera_of(run, chunk["people"], device).embed(encoded)
     seed = _seed_of(run, chunk["seed"]) + chunk["first"]
     codes = models.decoder.sample(embeddings, run.config.decoder.samples, seed, antithetic=True)
-    read = readings(models.decoder, models.estimator, codes, seed)
+    read = readings(models.decoder, models.estimator, codes, seed, antithetic=True)
     kept = {key: chunk[key] for key in ("run", "first", "people", "seed")}
     return kept | {"embeddings": packed(embeddings), "read": packed(read)}
 

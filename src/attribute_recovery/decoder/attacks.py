@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from attribute_recovery.attributes.heads import load_heads
 from attribute_recovery.config import Compute, DecoderConfig
@@ -38,8 +39,9 @@ Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 SAMPLED_SPLITS = ("calibration", "test")
-# Images of the split `calibration` whose samples are decoded: enough for one calibration number an attribute.
-CALIBRATION_IMAGES = 200
+# Images of the split `calibration` whose samples are decoded: some numbers are fitted to them for each
+# attribute. Much varies from person to person only, so everybody is there before anybody is twice.
+CALIBRATION_IMAGES = 480
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def sample_and_attack(
         transformer=(transformer_weights, transformer_card),
     )
     rows = read_table(table)
-    chosen = sampled_rows(rows["split"].to_numpy(object), seed)
+    chosen = sampled_rows(rows, seed)
     listed = rows.iloc[chosen].reset_index(drop=True)
     embeddings = read_embeddings(shards, listed)
     found = decoder.sample(embeddings, settings.samples, seed, antithetic=True)
@@ -166,7 +168,7 @@ def sample_and_attack(
     people = listed["identity"].to_numpy(object)[test]
     if heads_weights is not None and heads_card is not None and samples_read is not None:
         estimator = load_heads(heads_weights, heads_card, device, inference_dtype(compute))
-        read = readings(decoder, estimator, found, seed)
+        read = readings(decoder, estimator, found, seed, antithetic=True)
         write_array(samples_read, iter([read]), read.shape[1:], np.dtype(np.float32), len(read))
         values |= spread_of_table(estimator.schema, rows, listed.iloc[test], read[test], n_boot, seed)
     values |= {"n_images": len(test), "n_identities": len(set(people))}
@@ -181,12 +183,15 @@ def read_threshold(path: Path) -> float:
     return float(json.loads(path.read_text())["value"])
 
 
-def sampled_rows(split: npt.NDArray[np.object_], seed: int) -> Rows:
-    """Rows of `calibration`, a seeded choice where there are many, then all rows of `test`; each in order."""
-    held = np.flatnonzero(split == "calibration")
+def sampled_rows(table: pd.DataFrame, seed: int) -> Rows:
+    """Rows of `calibration`, a seeded choice where there are many, from as many people as there are; then all
+    rows of `test`; each in order. Of the table the columns `split` and `identity` are looked at."""
+    held = np.flatnonzero(table["split"] == "calibration")
     if len(held) > CALIBRATION_IMAGES:
-        held = np.sort(np.random.default_rng([seed, 3]).choice(held, CALIBRATION_IMAGES, replace=False))
-    return np.concatenate([held, np.flatnonzero(split == "test")])
+        drawn = np.random.default_rng([seed, 3]).permutation(held)
+        turn = table.iloc[drawn].groupby("identity", sort=False).cumcount().to_numpy()
+        held = np.sort(drawn[np.argsort(turn, kind="stable")][:CALIBRATION_IMAGES])
+    return np.concatenate([held, np.flatnonzero(table["split"] == "test")])
 
 
 def attack_metrics(

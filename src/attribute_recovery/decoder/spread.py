@@ -26,7 +26,13 @@ Floats = npt.NDArray[np.float32]
 
 
 def readings(
-    decoder: Decoder, estimator: AttributeEstimator, codes: Floats, seed: int, *, batch_size: int = 128
+    decoder: Decoder,
+    estimator: AttributeEstimator,
+    codes: Floats,
+    seed: int,
+    *,
+    antithetic: bool = False,
+    batch_size: int = 128,
 ) -> Floats:
     """What the heads read in decoded samples.
 
@@ -39,6 +45,8 @@ def readings(
         estimator: the heads.
         codes: (n, samples, code_size).
         seed: of the draws.
+        antithetic: whether draws, too, come in pairs of opposite signs, as those codes do that are sampled
+            so (`decoder.row_noise`): then they add nothing to the error of a mean over samples.
         batch_size: images at once; results do not depend on it.
 
     Returns:
@@ -47,9 +55,7 @@ def readings(
     n, n_samples, size = codes.shape
     flat = codes.reshape(-1, size)
     places = reading_slices(estimator.schema)
-    noise = np.random.default_rng([seed, 5]).standard_normal(
-        (len(flat), len(estimator.schema.continuous)), dtype=np.float32
-    )
+    noise = _noise(n, n_samples, len(estimator.schema.continuous), seed, antithetic=antithetic)
     read = np.empty((len(flat), max(place.stop for place in places.values())), np.float32)
     for number, part in enumerate(chunks(len(flat), batch_size)):
         with torch.no_grad():
@@ -64,6 +70,16 @@ def readings(
         if number % 50 == 49:
             print(f"decoder: read {part.stop} of {len(flat)} decoded samples", flush=True)
     return read.reshape(n, n_samples, -1)
+
+
+def _noise(n: int, n_samples: int, width: int, seed: int, *, antithetic: bool) -> Floats:
+    """Standard normal, (n × n_samples, width)."""
+    rng = np.random.default_rng([seed, 5])
+    if not antithetic:
+        return rng.standard_normal((n * n_samples, width), dtype=np.float32)
+    half = rng.standard_normal((n, (n_samples + 1) // 2, 1, width), dtype=np.float32)
+    both: Floats = np.concatenate([half, -half], axis=2).reshape(n, -1, width)[:, :n_samples]
+    return both.reshape(-1, width)
 
 
 def reading_slices(schema: AttributeSchema) -> dict[str, slice]:

@@ -139,9 +139,9 @@ def routes(
     if not held.any():
         raw = _raw_decoder(attribute, read, marginal)
         return Routes(attribute, marginal, raw, _raw_probe(attribute, readings, "linear"), "linear", "probe")
-    decoder = _calibrated(_raw_decoder(attribute, read, marginal), truth, held)
+    decoder = calibrated(_raw_decoder(attribute, read, marginal), truth, held)
     candidates = {
-        kind: _calibrated(_raw_probe(attribute, readings, kind), truth, held) for kind in ("linear", "mlp")
+        kind: calibrated(_raw_probe(attribute, readings, kind), truth, held) for kind in ("linear", "mlp")
     }
 
     def held_gain(forecast: Forecast) -> float:
@@ -172,8 +172,9 @@ def _raw_probe(attribute: Attribute, readings: ProbeReadings, kind: str) -> Fore
     return ContinuousForecast(found.mean[name].astype(np.float64), found.sd[name].astype(np.float64))
 
 
-def _calibrated(raw: Forecast, truth: Labels, held: BoolArray) -> Forecast:
-    """The forecast for all images, calibrated on the held ones."""
+def calibrated(raw: Forecast, truth: Labels, held: BoolArray) -> Forecast:
+    """The forecast of n images, calibrated on those that `held` marks, (n,); of the truth (n,) no others are
+    looked at."""
     if isinstance(raw, DiscreteForecast):
         fit = fit_discrete(raw.probabilities[held], truth[held])
         return DiscreteForecast(fit.probabilities(raw.probabilities))

@@ -15,7 +15,7 @@ from attribute_recovery.dataset.store import read_parquet, read_table, write_jso
 from attribute_recovery.embeddings.pairs import Pairs
 from attribute_recovery.embeddings.rates import SplitPairs, split_pairs, threshold_of, threshold_split
 from attribute_recovery.recovery.measure import without_nan
-from attribute_recovery.significance.contributions import COLUMNS
+from attribute_recovery.significance.contributions import COLUMNS, KEYS
 from attribute_recovery.significance.differences import (
     Figure,
     Key,
@@ -23,6 +23,7 @@ from attribute_recovery.significance.differences import (
     comparison_table,
     difference_rows,
     figures_of,
+    with_p,
 )
 from attribute_recovery.significance.figures import draw_comparison
 from attribute_recovery.statistics.paired import ratio_over_pairs
@@ -45,8 +46,8 @@ def compare(
     Args:
         settings: counts of replicates and of flips of sign (`permutations`).
         seed: of both, and of pairs where there are too many to compare all.
-        experiment_dir: the experiment's folder; each recognizer's contributions, embeddings and threshold are
-            read.
+        experiment_dir: the experiment's folder; each recognizer's contributions, significance, embeddings and
+            threshold are read.
         recognizers: their names, in order.
         table, attributes: images.parquet and attributes.json, read.
         comparison: the long table (Parquet, see `differences.COLUMNS`), written.
@@ -66,7 +67,10 @@ def compare(
         name: _contributions(experiment_dir / name / "significance/contributions.parquet")
         for name in recognizers
     }
-    figures = figures_of(contributions)
+    figures = {
+        name: with_p(found, _tested(experiment_dir / name / "significance/significance.parquet"))
+        for name, found in figures_of(contributions).items()
+    }
     fmr, rates = common_rates(images, {name: experiment_dir / name for name in recognizers}, seed)
     print(f"significance: comparing {' and '.join(recognizers)}", flush=True)
     rows = difference_rows(
@@ -88,6 +92,14 @@ def _contributions(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in found]
     if missing:
         raise ValueError(f"{path}: column {missing[0]!r} is missing; allowed is a table of contributions")
+    return found
+
+
+def _tested(path: Path) -> pd.DataFrame:
+    found = read_parquet(path)
+    missing = [name for name in (*KEYS, "p") if name not in found]
+    if missing:
+        raise ValueError(f"{path}: column {missing[0]!r} is missing; allowed is a table of significance")
     return found
 
 

@@ -2,11 +2,15 @@
 
 Both recognizers saw the same images of the same people, edited in the same way, so one draw of identities
 serves both. Figures over pairs of people are recentred, as everywhere (`statistics.bootstrap`).
+
+Two read-outs of nothing are wrong in different ways, and so differ: a difference counts only where one of the
+two recognizers is itself found to have something. Its p is the larger one of no difference and of nothing in
+either (twice the smaller of their own, Bonferroni), the intersection-union test (Berger, Technometrics 1982).
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -62,12 +66,14 @@ class Figure:
         identities: k names, in the order of those weights.
         n_images: images that it stands on.
         over_pairs: whether it is over pairs of images of different people.
+        p: of there being nothing, NaN where that is not tested.
     """
 
     value: Weighted
     identities: tuple[str, ...]
     n_images: int
     over_pairs: bool
+    p: float = math.nan
 
 
 # Measure, attribute (empty for rates) and direction.
@@ -102,6 +108,18 @@ def figures_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[Key, Figure
             if key in rows:
                 found[name][key] = _figure(key[0], rows[key], tuple(people), _n_images(rows, key))
     return found
+
+
+def with_p(figures: Mapping[Key, Figure], table: pd.DataFrame) -> dict[Key, Figure]:
+    """One recognizer's figures with p of there being nothing.
+
+    Args:
+        figures: by measure, attribute and direction.
+        table: its long table, see `table.significance_table`; what it lacks stays without p.
+    """
+    keys = zip(table["measure"], table["attribute"], table["direction"], strict=True)
+    p = {(str(a), str(b), str(c)): float(each) for (a, b, c), each in zip(keys, table["p"], strict=True)}
+    return {key: replace(figure, p=p.get(key, math.nan)) for key, figure in figures.items()}
 
 
 def _require_same_images(parts: Mapping[str, Mapping[Key, pd.DataFrame]]) -> None:
@@ -182,8 +200,15 @@ def difference_rows(
         shown = next(iter(holders.values()))
         for other, name in combinations(figures, 2):
             pair = (resampled.get(name), resampled.get(other))
-            rows.append(_row(key, name, other, shown, pair, n_flips, seed))
+            row = _row(key, name, other, shown, pair, n_flips, seed)
+            own = [holders[each].p for each in (name, other) if each in holders]
+            rows.append(row | {"p": _where_either_has_something(row["p"], own)})
     return rows
+
+
+def _where_either_has_something(p: float, own: Sequence[float]) -> float:
+    tested = [each for each in own if math.isfinite(each)]
+    return max(p, min(1.0, 2 * min(tested))) if len(tested) == 2 and math.isfinite(p) else p
 
 
 def _row(
