@@ -1,5 +1,5 @@
 # make run    brings the results up to date      CONFIG=config/mine.yaml, CORES=4, PROFILE=slurm
-# make test   everything that CI checks          TESTS=tests/statistics for a part
+# make test   everything that CI checks          TESTS=tests/statistics for a part, WORKERS=1 for one process
 # make validation  whether the figures are true: hours, goes on where it was stopped   ROWS=intervals-cover for a part
 # make ui     MLflow's page on loopback          PORT=5000
 # make lock   resolves envs/requirements.in anew (needs uv)
@@ -16,6 +16,7 @@ PROFILE ?= local
 CORES ?=
 PORT ?= 5000
 TESTS ?= tests
+WORKERS ?= auto
 ROWS ?=
 # Found among these if not given; only the version that the lock is tested with will do.
 PYTHON ?=
@@ -43,12 +44,13 @@ run: install
 ui: install
 	@$(COMMAND) ui --config "$(CONFIG)" --port "$(PORT)"
 
+# One process a core, each on one thread: threads of two processes on one core wait for each other.
 test: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m snakefmt --check Snakefile rules
-	$(BIN)/python -m pytest -q --durations=15 --doctest-modules --pyargs attribute_recovery $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --durations=25 --doctest-modules --pyargs attribute_recovery $(TESTS)
 
 validation: install $(PEERS)/requirements.txt $(CAPTUM)/requirements.txt
 	$(BIN)/python -m benchmarks.validation $(ROWS:%=--only %) $(if $(CORES),--processes "$(CORES)")

@@ -5,11 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
-from attribute_recovery.decoder.transformer import LatentTransformer, disturbed, flow_loss
+from attribute_recovery.decoder.transformer import LatentTransformer, flow_loss
 from attribute_recovery.training.loop import LoopSettings, train
 
 A = torch.tensor([[1.5, 0.0, -0.5], [0.4, -1.0, 0.0]])
@@ -156,21 +154,3 @@ def test_flow_loss_of_the_optimal_velocity_is_its_conditional_variance() -> None
     assert float(flow_loss(Field(optimal), codes, z)) == pytest.approx(least, rel=0.02)
     worse = flow_loss(Field(lambda x, t, z: optimal(x, t, z) + 0.1), codes, z)
     assert float(worse) == pytest.approx(least + 0.01, rel=0.02)
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(2, 40), st.floats(0.0, 2.0), st.integers(0, 2**31))
-def test_disturbed_embeddings_stay_on_the_sphere(size: int, length: float, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    z = on_sphere(20, size, generator)
-    torch.manual_seed(seed + 1)  # with the same seed the step would be along z
-    moved = disturbed(z, length)
-    torch.testing.assert_close(moved.norm(dim=1), torch.ones(20), atol=1e-5, rtol=0)
-    if length == 0:
-        torch.testing.assert_close(moved, z)
-
-
-def test_the_disturbance_is_as_long_as_asked() -> None:
-    z = on_sphere(5000, 64, torch.Generator().manual_seed(0))
-    torch.manual_seed(1)
-    assert float((disturbed(z, 0.1) - z).norm(dim=1).mean()) == pytest.approx(0.1, rel=0.03)

@@ -99,9 +99,13 @@ def test_two_rows_ask_about_the_same_new_people(run_row, tmp_path):
     said: list[str] = []
     lost = run_row("recovery-loses-little", said)
     assert said == ["recovery-loses-little: 2 of 2 chunks are there"]
-    # A slope is asked for only where the tiny run's embedding keeps something of a discrete attribute.
-    others = [goal for goal in calibrated["goals"] if "calibration slope" not in goal["goal"]]
-    assert [len(others), len(lost["goals"])] == [5, 3]
+    # Forecasts that are all the same have no slope, so it is asked for only where something is kept.
+    discrete = calibrated["tables"][1]
+    kept = [row[discrete["columns"].index("kept by the recognizer")] for row in discrete["rows"]]
+    assert len(kept) == len(finished_run().schema.discrete) and set(kept) <= {"yes", "no"}
+    assert [len(calibrated["goals"]), len(lost["goals"])] == [5 + ("yes" in kept), 3]
+    (slope,) = [goal for goal in calibrated["goals"] if "calibration slope" in goal["goal"]] or [None]
+    assert slope is None or f"of {kept.count('yes')} attributes" in slope["measured"]
     run = finished_run()
     assert len(lost["tables"][0]["rows"]) == len(run.schema)
     assert len(calibrated["tables"][0]["rows"]) == len(run.schema.continuous)

@@ -23,8 +23,9 @@ from attribute_recovery.decoder.correction import person_directions
 from attribute_recovery.decoder.decoder import Decoder
 from attribute_recovery.decoder.identity import learn_identity
 from attribute_recovery.decoder.pairs import Pairs, drawn_pairs, mirrored_pairs
-from attribute_recovery.decoder.transformer import LatentTransformer, disturbed, flow_loss
+from attribute_recovery.decoder.transformer import LatentTransformer, flow_loss
 from attribute_recovery.embeddings.store import read_embeddings
+from attribute_recovery.embeddings.whitening import disturbed, shape_of
 from attribute_recovery.generator.load import LoadedGenerator, load_generator
 from attribute_recovery.recognizer.load import Recognizer, load_recognizer
 from attribute_recovery.tracking.digest import sha256_file
@@ -61,6 +62,7 @@ def fit_transformer(
     """
     real = [torch.from_numpy(column) for column in images]
     made = None if drawn is None else [torch.from_numpy(column) for column in drawn]
+    shape = shape_of(real[1])
     n_made = 0 if made is None else round(settings.batch_size * settings.decoded_share)
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
@@ -73,7 +75,8 @@ def fit_transformer(
             pairs = [torch.cat([pair, other[rows]]) for pair, other in zip(pairs, made, strict=True)]
         device = module.code_mean.device
         code, embedding = (pair.to(device) for pair in pairs)
-        return {"flow": flow_loss(module, code, disturbed(embedding, settings.embedding_noise))}
+        given = disturbed(embedding, settings.embedding_noise, shape.to(device))
+        return {"flow": flow_loss(module, code, given)}
 
     train(network, losses, loop, label="latent transformer", checkpoint=checkpoint)
 
@@ -149,6 +152,7 @@ def _untrained(images: Pairs, settings: DecoderSection, seed: int) -> LatentTran
     sizes = images.codes.shape[1], images.embeddings.shape[1]
     network = LatentTransformer(*sizes, settings.hidden, settings.blocks)
     spread = images.codes.std(0)
+    network.told.fit(torch.from_numpy(images.embeddings))
     network.code_mean.copy_(torch.from_numpy(images.codes.mean(0)))
     # a dead component stays as it is
     network.code_scale.copy_(torch.from_numpy(np.where(spread > 1e-6, spread, 1)))

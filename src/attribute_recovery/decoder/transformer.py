@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attribute_recovery.decoder.correction import Correction
+from attribute_recovery.embeddings.whitening import Whitened
 
 
 class ConditionedBlock(nn.Module):
@@ -51,7 +52,8 @@ class LatentTransformer(nn.Module):
         super().__init__()
         self.code_size, self.embedding_size = code_size, embedding_size
         self.code = nn.Linear(code_size, hidden)
-        self.embedding = _modulation(embedding_size, hidden, 3 * hidden * blocks)
+        self.told = Whitened(embedding_size)
+        self.embedding = _modulation(2 * embedding_size, hidden, 3 * hidden * blocks)
         self.time = _modulation(64, max(1, hidden // 4), 3 * hidden * blocks)
         self.blocks = nn.ModuleList(ConditionedBlock(hidden) for _ in range(blocks))
         self.out = nn.Linear(hidden, code_size)
@@ -69,8 +71,7 @@ class LatentTransformer(nn.Module):
 
     def modulation(self, embedding: Tensor) -> Tensor:
         """What embeddings (n, d) do to the blocks, (n, 3 hidden blocks)."""
-        scaled = embedding * math.sqrt(self.embedding_size)  # components of about unit variance
-        result: Tensor = self.embedding(scaled)
+        result: Tensor = self.embedding(self.told(embedding))
         return result
 
     def velocity(self, point: Tensor, time: Tensor, modulation: Tensor) -> Tensor:
@@ -152,9 +153,3 @@ def flow_loss(network: LatentTransformer, code: Tensor, embedding: Tensor) -> Te
     point = torch.lerp(noise, target, time[:, None])
     loss: Tensor = (network(point, time, embedding).float() - (target - noise)).square().mean()
     return loss
-
-
-def disturbed(embedding: Tensor, length: float) -> Tensor:
-    """Embeddings (n, d) after a random step on the sphere of about `length`, again of unit length."""
-    step = torch.randn_like(embedding) * (length / math.sqrt(embedding.shape[1]))
-    return nn.functional.normalize(embedding + step, dim=1)

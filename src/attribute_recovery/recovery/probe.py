@@ -21,6 +21,7 @@ from attribute_recovery.attributes.train import heads_loss, standardised
 from attribute_recovery.config import RecoverySection
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.known import columns_by_pattern, is_known, moments, partly_known
+from attribute_recovery.embeddings.whitening import Whitened, disturbed, shape_of
 from attribute_recovery.recovery.linear import (
     choose_logistic_penalty,
     choose_ridge_penalties,
@@ -37,7 +38,8 @@ FEW_PEOPLE = 100
 FOLDS = 5
 BATCH = 256
 DROPOUT = 0.2
-INPUT_NOISE = 0.05
+# Length of the random step on the sphere that embeddings take in training.
+INPUT_NOISE = 0.35
 
 Floats = npt.NDArray[np.float32]
 Values = Mapping[str, npt.NDArray[np.generic]]
@@ -68,10 +70,18 @@ class ProbeReadings:
 
 
 class ProbeNetwork(nn.Module):
-    """Standardised embeddings (n, d) to raw read-outs (n, width), see `attributes.heads.split_readout`."""
+    """Embeddings (n, d) to raw read-outs (n, width), see `attributes.heads.split_readout`.
 
-    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+    Disturbed in training, in proportion to how widely they spread in each direction.
+    """
+
+    shape: Tensor
+
+    def __init__(self, size: int, hidden: int, outputs: int) -> None:
         super().__init__()
+        self.told = Whitened(size)
+        self.register_buffer("shape", torch.eye(size))
+        inputs = 2 * size
         self.straight = nn.Linear(inputs, outputs)
         self.bent = nn.Sequential(
             nn.Linear(inputs, hidden),
@@ -83,9 +93,17 @@ class ProbeNetwork(nn.Module):
             nn.Linear(hidden, outputs),
         )
 
+    def fit(self, embeddings: Tensor) -> None:
+        """Learn how embeddings (n, d) spread."""
+        self.told.fit(embeddings)
+        self.shape.copy_(shape_of(embeddings))
+
     def forward(self, z: Tensor) -> Tensor:
         """Raw read-outs (n, width)."""
-        out: Tensor = self.straight(z) + self.bent(z)
+        if self.training:
+            z = disturbed(z, INPUT_NOISE, self.shape)
+        told = self.told(z)
+        out: Tensor = self.straight(told) + self.bent(told)
         return out
 
 
@@ -184,20 +202,19 @@ def _known_together(
 def _network(
     schema: AttributeSchema, fitted: Labelled, read: Floats, settings: RecoverySection, seed: int, device: str
 ) -> Estimates:
-    to_standard = fit_standardiser(fitted.embeddings)
-    x = torch.from_numpy(to_standard(fitted.embeddings).astype(np.float32))
+    x = torch.from_numpy(np.asarray(fitted.embeddings, dtype=np.float32))
     means, scales = _scales(schema, fitted.values)
     truth = standardised(schema, fitted.values, means, scales)
     targets = {name: torch.from_numpy(np.asarray(column)) for name, column in truth.items()}
     partial = partly_known(schema, fitted.values)
     torch.manual_seed(seed)
     network = ProbeNetwork(x.shape[1], settings.probe_hidden, readout_width(schema))
+    network.fit(x)
 
     def losses(module: nn.Module, step: int) -> dict[str, Tensor]:
         place = next(module.parameters()).device
         rows = torch.from_numpy(np.random.default_rng([seed, 23, step]).integers(len(x), size=BATCH))
-        z = x[rows]
-        parts = split_readout(schema, module((z + INPUT_NOISE * torch.randn_like(z)).to(place)))
+        parts = split_readout(schema, module(x[rows].to(place)))
         wanted = {name: column[rows].to(place) for name, column in targets.items()}
         return heads_loss(schema, parts, wanted, partial)
 
@@ -213,7 +230,7 @@ def _network(
     )
     train(network, losses, loop, label="probe")
     with torch.no_grad():
-        new = torch.from_numpy(to_standard(read).astype(np.float32))
+        new = torch.from_numpy(np.asarray(read, dtype=np.float32))
         parts = split_readout(schema, network(new.to(next(network.parameters()).device)).cpu())
     return _from_readout(schema, parts, means, scales)
 
