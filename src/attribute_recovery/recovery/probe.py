@@ -21,7 +21,7 @@ from attribute_recovery.attributes.train import heads_loss, standardised
 from attribute_recovery.config import RecoverySection
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.known import columns_by_pattern, is_known, moments, partly_known
-from attribute_recovery.embeddings.whitening import Whitened, disturbed, shape_of
+from attribute_recovery.embeddings.whitening import Whitened, shape_of
 from attribute_recovery.recovery.linear import (
     choose_logistic_penalty,
     choose_ridge_penalties,
@@ -38,7 +38,7 @@ FEW_PEOPLE = 100
 FOLDS = 5
 BATCH = 256
 DROPOUT = 0.2
-# Length of the random step on the sphere that embeddings take in training.
+# Of the embeddings' own deviation.
 INPUT_NOISE = 0.35
 
 Floats = npt.NDArray[np.float32]
@@ -72,15 +72,15 @@ class ProbeReadings:
 class ProbeNetwork(nn.Module):
     """Embeddings (n, d) to raw read-outs (n, width), see `attributes.heads.split_readout`.
 
-    Disturbed in training, in proportion to how widely they spread in each direction.
+    They are disturbed in training, in proportion to how widely they spread in each direction.
     """
 
-    shape: Tensor
+    spread: Tensor
 
     def __init__(self, size: int, hidden: int, outputs: int) -> None:
         super().__init__()
         self.told = Whitened(size)
-        self.register_buffer("shape", torch.eye(size))
+        self.register_buffer("spread", torch.zeros(size, size))
         inputs = 2 * size
         self.straight = nn.Linear(inputs, outputs)
         self.bent = nn.Sequential(
@@ -96,12 +96,13 @@ class ProbeNetwork(nn.Module):
     def fit(self, embeddings: Tensor) -> None:
         """Learn how embeddings (n, d) spread."""
         self.told.fit(embeddings)
-        self.shape.copy_(shape_of(embeddings))
+        total = embeddings.var(0, unbiased=False).sum().sqrt()
+        self.spread.copy_(total * shape_of(embeddings))
 
     def forward(self, z: Tensor) -> Tensor:
         """Raw read-outs (n, width)."""
         if self.training:
-            z = disturbed(z, INPUT_NOISE, self.shape)
+            z = z + INPUT_NOISE * torch.randn_like(z) @ self.spread
         told = self.told(z)
         out: Tensor = self.straight(told) + self.bent(told)
         return out
