@@ -259,6 +259,15 @@ def test_data_files_count_by_name_and_content(package: Path) -> None:
     assert digest_of(package) == without
 
 
+def test_bytecode_beside_data_does_not_count(package: Path) -> None:
+    """It holds the time of its source: after each installation of the package everything would run again."""
+    (package / "weights" / "__pycache__").mkdir(parents=True)
+    (package / "weights" / "world.safetensors").write_bytes(b"weights")
+    before = digest_of(package, data=["weights"])
+    (package / "weights" / "__pycache__" / "__init__.cpython-311.pyc").write_bytes(b"installed today")
+    assert digest_of(package, data=["weights"]) == before
+
+
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [

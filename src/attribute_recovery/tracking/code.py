@@ -74,6 +74,9 @@ class PackageCode:
         for module, index in self._reach(entry):
             digest.update(f"{module.name}\n{module.dump(index)}\n".encode())
         for file in file_entries([self._folder / path for path in data], self._folder):
+            # Bytecode holds the time of its source, so it is another one after each installation.
+            if "__pycache__" in file.path:
+                continue
             digest.update(f"{file.path}\n{file.sha256}\n".encode())
         return digest.hexdigest()
 
