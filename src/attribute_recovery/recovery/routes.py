@@ -27,6 +27,9 @@ from attribute_recovery.statistics.inputs import BoolArray, FloatArray
 
 Labels = npt.NDArray[np.generic]
 
+# Of the median spread of samples over images.
+LEAST_SPREAD = 0.5
+
 
 @dataclass(frozen=True)
 class ContinuousForecast:
@@ -161,7 +164,9 @@ def _raw_decoder(attribute: Attribute, read: FloatArray, marginal: Marginal) -> 
     samples = np.asarray(read[:, :, 0], dtype=np.float64)
     if samples.shape[1] == 1:  # says nothing of its spread, which is then the same for all images
         return ContinuousForecast(samples[:, 0], np.full(len(samples), marginal.sd))
-    return ContinuousForecast(*moments(samples), samples)
+    mean, sd = moments(samples)
+    # Where nearly all samples lie at an end of the attribute's range they hardly spread, which is not certainty.
+    return ContinuousForecast(mean, np.maximum(sd, LEAST_SPREAD * np.median(sd)), samples)
 
 
 def _raw_probe(attribute: Attribute, readings: ProbeReadings, kind: str) -> Forecast:
