@@ -43,7 +43,7 @@ def test_both_halves_reach_their_goals_where_nothing_is_found() -> None:
     result = conclude(findings(15))
     assert not missed(findings(15))
     halves = [goal["goal"].split(":")[0] for goal in result["goals"]]
-    assert halves.count("Gaussian embeddings") == 4 and halves.count("blinded recognizer") == 5
+    assert halves.count("Gaussian embeddings") == 5 and halves.count("blinded recognizer") == 5
     hidden = result["tables"][-1]["rows"]
     assert hidden[0] == ["smile", "0", "0.00100", "0.00100", "0.500"]
 

@@ -64,7 +64,7 @@ def test_discoveries_and_crooked_p_values_are_seen() -> None:
         return {"all": {"seeds": listed}}
 
     reached = {goal["goal"]: goal["reached"] for goal in nulls.conclude(seeds(15, 1.0))["goals"]}
-    assert len(reached) == 4 and all(reached.values())
+    assert len(reached) == 5 and all(reached.values())
     assert sum(goal["reached"] for goal in nulls.conclude(seeds(16, 1.0))["goals"]) == 1
     assert not nulls.conclude(seeds(0, 1.2))["goals"][-1]["reached"]
 

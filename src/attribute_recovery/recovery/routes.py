@@ -165,7 +165,7 @@ def _raw_decoder(attribute: Attribute, read: FloatArray, marginal: Marginal) -> 
     if samples.shape[1] == 1:  # says nothing of its spread, which is then the same for all images
         return ContinuousForecast(samples[:, 0], np.full(len(samples), marginal.sd))
     mean, sd = moments(samples)
-    # Where nearly all samples lie at an end of the attribute's range they hardly spread, which is not certainty.
+    # Samples that nearly all lie at an end of the range hardly spread, which is not certainty.
     return ContinuousForecast(mean, np.maximum(sd, LEAST_SPREAD * np.median(sd)), samples)
 
 
