@@ -65,8 +65,12 @@ def test_discoveries_and_crooked_p_values_are_seen() -> None:
 
     reached = {goal["goal"]: goal["reached"] for goal in nulls.conclude(seeds(15, 1.0))["goals"]}
     assert len(reached) == 5 and all(reached.values())
-    assert sum(goal["reached"] for goal in nulls.conclude(seeds(16, 1.0))["goals"]) == 1
-    assert not nulls.conclude(seeds(0, 1.2))["goals"][-1]["reached"]
+    # Of too many discoveries, what is asked of p-values is still reached.
+    assert sum(goal["reached"] for goal in nulls.conclude(seeds(16, 1.0))["goals"]) == 2
+    crooked = {goal["goal"]: goal["reached"] for goal in nulls.conclude(seeds(0, 1.2))["goals"]}
+    assert [name for name, reached in crooked.items() if not reached] == [
+        "p of flips of sign: uniform, Kolmogorov-Smirnov p ≥ 0.01"
+    ]
 
 
 def test_rates_that_differ_are_seen() -> None:
