@@ -101,3 +101,14 @@ def test_without_calibration_forecasts_stay_as_they_are(linear_world: Any) -> No
     assert isinstance(found.decoder, ContinuousForecast) and isinstance(found.probe, ContinuousForecast)
     assert found.decoder.mean == pytest.approx(samples[:, :, 0].mean(axis=1))
     assert found.probe.mean == pytest.approx(readings.linear.mean["yaw"])
+
+
+def test_samples_at_an_end_of_the_range_are_not_certain(linear_world: Any) -> None:
+    """All samples of some images are cut off at one value that is not quite the truth."""
+    samples, readings, truth, held = _yaw(1, 0.5, 1.0)
+    cut = ~held & (truth > 1)
+    samples[cut] = 1.0
+    marginal = continuous_marginal("yaw", truth)
+    found = routes(linear_world.schema["yaw"], samples, readings, truth, held, marginal)
+    assert cut.sum() > 20
+    assert gains(found.decoder.part(cut), truth[cut], marginal).min() > -30

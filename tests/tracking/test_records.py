@@ -224,6 +224,17 @@ def test_a_job_that_is_interrupted_is_recorded_so(
     assert list((experiment / "arc face" / "decoder").iterdir()) == []
 
 
+def test_an_error_in_answer_to_the_end_is_no_failure(experiment: Path) -> None:
+    with pytest.raises(SystemExit) as exit_, recorded_job(**job_arguments(experiment)):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(20)
+        except BaseException as error:
+            raise ImportError("half of a library") from error
+    assert exit_.value.code == 143
+    assert only_record(experiment)["status"] == "interrupted"
+
+
 def test_streams_and_logging_are_back_after_a_job(
     experiment: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -308,10 +308,14 @@ def _remove_outputs(files: _JobFiles) -> None:
 
 
 def _outcome(error: BaseException) -> tuple[str, int]:
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted", 130
-    if isinstance(error, Terminated):
-        return "interrupted", 143
+    """A library may answer the end that it was told with an error of its own, as an import does."""
+    chain: BaseException | None = error
+    while chain is not None:
+        if isinstance(chain, KeyboardInterrupt):
+            return "interrupted", 130
+        if isinstance(chain, Terminated):
+            return "interrupted", 143
+        chain = chain.__cause__ or chain.__context__
     return "failed", 1
 
 
