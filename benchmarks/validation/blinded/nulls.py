@@ -1,7 +1,9 @@
 """Row "nothing is found where nothing is", its statistical half: attributes drawn independently of Gaussian
 embeddings, read out as the product reads them, tested as the product tests them."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,10 +96,12 @@ def _one_seed(rng: Rng, number: int, chunk: Chunk) -> dict[str, Any]:
         name: _figures(read, codes, dict(zip(names, (each.p for each in own), strict=True)))
         for name, read, own in (("one", one, retained), ("other", other, of_other))
     }
-    differences = [
-        row["p"] for row in difference_rows(figures, n_boot=2, n_flips=chunk["permutations"], seed=number)
-    ]
-    schemes: dict[str, list[float]] = {}
+    differences = _p_of_differences(figures, chunk["permutations"], number)
+    untested = {
+        name: {key: replace(figure, p=math.nan) for key, figure in found.items()}
+        for name, found in figures.items()
+    }
+    schemes = {"flips of sign": _p_of_differences(untested, chunk["permutations"], number)}
     for measure, found in (("retained information", retained), ("identity share", shares)):
         for each in found:
             for scheme, p in each.p_by_scheme.items():
@@ -163,6 +167,11 @@ def _figures(read: Sequence[Recovered], codes: IntArray, p: Mapping[str, float])
     }
 
 
+def _p_of_differences(figures: Mapping[str, Mapping[Key, Figure]], flips: int, seed: int) -> list[float]:
+    """p of each attribute; where figures have no p of their own, that of the flips alone."""
+    return [row["p"] for row in difference_rows(figures, n_boot=2, n_flips=flips, seed=seed)]
+
+
 def conclude(found: Mapping[str, Found]) -> dict[str, Any]:
     """Goals and tables of this half."""
     seeds = [seed for part in found.values() for seed in part["seeds"]]
@@ -183,9 +192,10 @@ def conclude(found: Mapping[str, Found]) -> dict[str, Any]:
         not_low_goal(MEASURES[2], difference[MEASURES[2]]),
     ]
     of_difference = (
-        "p of a difference need not be uniform, only not too low: two read-outs of nothing are wrong in "
-        "different ways, so a difference counts only where one of the two recognizers is found to hold "
-        "something."
+        "Two read-outs of nothing are wrong in different ways, so flips of sign rightly tell frozen ones "
+        "apart, and their p is no p of both holding nothing. The product lets a difference count only where "
+        "one of the two recognizers is found to hold something; that p is larger and need not be uniform, "
+        "only not too low."
     )
     tables = [low_p_table(p_values | difference, caption)]
     return {"goals": goals, "tables": tables, "notes": [note, of_difference]}
