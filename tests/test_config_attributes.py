@@ -81,3 +81,23 @@ def test_brought_heads_are_not_cross_fitted(tmp_path: Path) -> None:
         ConfigError, match=r"key dataset.splits.by: found 'folds', allowed is 'shares' or 'source'"
     ):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [
+        "{source: eigenfaces, code_size: 8, copies: 2, augmentation: 0.0}",
+        "{source: authors, models: models/authors-mb}",
+    ],
+)
+def test_generators_without_a_trunk_are_none_to_start_heads_from(tmp_path: Path, generator: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"extends: {CONFIG}/default.yaml\ngenerator: {generator}\n")
+    with pytest.raises(
+        ConfigError,
+        match=r"attributes.heads.trunk: found 'encoder', allowed are channels of a trunk of its own",
+    ):
+        load_config(path)
+    path.write_text(path.read_text() + "attributes: {heads: {trunk: [8, 8]}}\n")
+    if "eigenfaces" in generator:
+        assert load_config(path).attributes.heads.trunk == (8, 8)  # type: ignore[union-attr]

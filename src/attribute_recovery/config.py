@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from attribute_recovery.config_attributes import AttributesSection, check_not_cross_fitted
+from attribute_recovery.config_attributes import AttributesSection, check_not_cross_fitted, check_trunk
 from attribute_recovery.config_authors import AuthorsDecoder, AuthorsGenerator, check_authors
 from attribute_recovery.config_counterfactuals import CounterfactualsSection
 from attribute_recovery.config_faces import (
@@ -284,6 +284,11 @@ class Config(Section):
     @model_validator(mode="after")
     def _brought_heads_are_not_cross_fitted(self) -> Self:
         check_not_cross_fitted(self.attributes.heads, self.folds)
+        return self
+
+    @model_validator(mode="after")
+    def _heads_have_a_trunk_to_start_from(self) -> Self:
+        check_trunk(self.attributes.heads, self.generator.source)
         return self
 
     @model_validator(mode="after")

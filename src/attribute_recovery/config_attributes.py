@@ -13,8 +13,9 @@ class Heads(Section):
     """Attribute heads that are trained here: one convolutional trunk and a read-out for each attribute."""
 
     source: Literal["train"] = Field(description="train them on the labels of the split `train`")
-    channels: tuple[Positive, ...] = Field(
-        min_length=1, description="of the trunk's stages, from half the image's side down"
+    trunk: Literal["encoder"] | Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
+        description="encoder: E's, starting from its weights, where the generator is of our architecture; or "
+        "the channels of the stages of one of its own, from half the image's side down"
     )
     steps: Positive = Field(description="optimiser steps")
     batch_size: Positive = Field(description="images a step")
@@ -61,6 +62,23 @@ class AttributesSection(Section):
 
     heads: HeadsConfig = Field(description="p(a given x)")
     editor: Editor = Field(description="changes one attribute of a code")
+
+
+def check_trunk(heads: HeadsConfig, generator: str) -> None:
+    """Make sure that heads which start from E have one to start from.
+
+    Args:
+        heads: the section.
+        generator: its source.
+
+    Raises:
+        ValueError: the generator's encoder has no convolutional trunk.
+    """
+    if isinstance(heads, Heads) and heads.trunk == "encoder" and generator in ("eigenfaces", "authors"):
+        raise ValueError(
+            "attributes.heads.trunk: found 'encoder', allowed are channels of a trunk of its own, such as "
+            f"[16, 32, 56, 80], where generator.source is {generator!r}"
+        )
 
 
 def check_not_cross_fitted(heads: Heads | OnnxHeads | PythonHeads, folds: int) -> None:

@@ -24,7 +24,8 @@ from attribute_recovery.attributes.edit import (
     soft_encoding,
     train_editor,
 )
-from attribute_recovery.attributes.heads import AttributeEstimator, HeadsNetwork
+from attribute_recovery.attributes.heads import AttributeEstimator
+from attribute_recovery.attributes.networks import HeadsNetwork
 from attribute_recovery.attributes.principal import PrincipalSpace
 from attribute_recovery.attributes.train import train_heads
 from attribute_recovery.config_attributes import Editor, Heads
@@ -211,7 +212,7 @@ def trained(experiment: Any, tmp_path: Path) -> Any:
     """A call of the rule, its outputs in a folder of that name."""
     heads, codes = tmp_path / "heads.safetensors", tmp_path / "codes.bcolz"
     train_heads(
-        Heads(source="train", channels=(8, 12), steps=5, batch_size=16, learning_rate=5e-3, augmentation=0.0),
+        Heads(source="train", trunk=(8, 12), steps=5, batch_size=16, learning_rate=5e-3, augmentation=0.0),
         1,
         experiment.compute,
         images=experiment.images,

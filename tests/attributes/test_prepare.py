@@ -26,8 +26,6 @@ def test_heads_are_trained_or_brought_as_the_settings_say(
         "generator_weights": experiment.generator_weights,
         "generator_card": experiment.generator_card,
     }
-    trained = Heads(
-        source="train", channels=(8,), steps=1, batch_size=2, learning_rate=1e-3, augmentation=0.0
-    )
+    trained = Heads(source="train", trunk=(8,), steps=1, batch_size=2, learning_rate=1e-3, augmentation=0.0)
     assert prepare_heads(trained, 1, experiment.compute, **data, **own, **generator) == {"trained": 1}
     assert asked == {**data, **own, **generator}

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from attribute_recovery.attributes.edit import EditorNetworks
-from attribute_recovery.attributes.heads import HeadsNetwork
+from attribute_recovery.attributes.networks import HeadsNetwork
 from attribute_recovery.config import Compute, DecoderSection, GeneratorNetwork, IdentityLesson
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.store import write_array, write_table
@@ -156,7 +156,7 @@ def _write_heads(run: TinyRun) -> None:
     heads = HeadsNetwork(SCHEMA, 16, [8, 16], 16)
     torch.nn.init.normal_(heads.readout.weight, std=0.3)
     save_weights(heads, run.path("heads_weights"))
-    card = {"attributes": [asdict(a) for a in SCHEMA], "image_size": SIDE, "channels": [8, 16]}
+    card = {"attributes": [asdict(a) for a in SCHEMA], "image_size": SIDE, "trunk": {"channels": [8, 16]}}
     card |= {"hidden": 16, "calibration": dict.fromkeys(SCHEMA.names, 1.0)}
     card |= {"means": {"yaw": 0.0, "smile": 0.5}, "scales": {"yaw": 16.0, "smile": 0.3}}
     write_card(run.path("heads_card"), card)

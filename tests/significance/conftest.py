@@ -13,7 +13,7 @@ import torch
 from scipy.special import ndtr
 
 from attribute_recovery.attributes.edit import EditorNetworks
-from attribute_recovery.attributes.heads import HeadsNetwork
+from attribute_recovery.attributes.networks import HeadsNetwork
 from attribute_recovery.config import GeneratorNetwork
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, write_schema
 from attribute_recovery.dataset.store import write_array, write_table
@@ -166,7 +166,7 @@ def _write_models(folder: Path, side: int, code_size: int) -> dict[str, Path]:
     entries = [asdict(attribute) for attribute in SCHEMA]
     save_weights(HeadsNetwork(SCHEMA, 16, [8, 8], 8), paths["heads_weights"])
     zeros, ones = ({a.name: value for a in SCHEMA.continuous} for value in (0.0, 1.0))
-    card = {"attributes": entries, "image_size": side, "channels": [8, 8], "hidden": 8}
+    card = {"attributes": entries, "image_size": side, "trunk": {"channels": [8, 8]}, "hidden": 8}
     calibration = dict.fromkeys(SCHEMA.names, 1.0)
     write_card(paths["heads_card"], card | {"means": zeros, "scales": ones, "calibration": calibration})
     save_weights(EditorNetworks(SCHEMA.width, code_size, 8), paths["editor_weights"])

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from attribute_recovery.attributes.brought import BroughtHeads, open_outputs
 from attribute_recovery.attributes.card import ContinuousOutput, HeadsCard, Output, read_heads_card
-from attribute_recovery.attributes.heads import AttributeEstimator, split_readout
+from attribute_recovery.attributes.heads import AttributeEstimator
+from attribute_recovery.attributes.networks import split_readout
 from attribute_recovery.attributes.readings import (
     calibration_factors,
     measure_readings,

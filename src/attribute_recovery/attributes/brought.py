@@ -1,7 +1,7 @@
 """Attribute heads that somebody brings, as a network of the same read-outs as those that are trained here.
 
 They run forward only; no stage asks for gradients through heads. What they give is turned into the raw
-read-outs of `heads.split_readout`: logits of classes, standardised means and logarithms of deviations.
+read-outs of `networks.split_readout`: logits of classes, standardised means and logarithms of deviations.
 """
 
 import json
@@ -29,7 +29,7 @@ Outputs = Callable[[Tensor], Mapping[str, Any]]
 
 
 class BroughtHeads(nn.Module):
-    """Images (n, 3, size, size) in [-1, 1] to raw read-outs (n, width), as `heads.HeadsNetwork`.
+    """Images (n, 3, size, size) in [-1, 1] to raw read-outs (n, width), as `networks.HeadsNetwork`.
 
     Args:
         card: what the outputs mean.

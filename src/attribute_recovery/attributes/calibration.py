@@ -53,7 +53,7 @@ def calibrate(
 
     Args:
         schema: the attributes.
-        parts: raw read-outs by attribute, see `heads.split_readout`.
+        parts: raw read-outs by attribute, see `networks.split_readout`.
         truth: standardised values of continuous attributes, class numbers of discrete ones, (n,) each; images
             without a value (NaN, −1) do not count.
         excluded: attributes that are left as they are, with the factor 1.

@@ -1,11 +1,10 @@
 """Attribute heads: p(a given x) for every declared attribute, from one convolutional trunk.
 
 A continuous attribute gets a normal distribution (mean and standard deviation), a discrete one class
-probabilities. The trunk is a network of the recognizer's kind with weights of its own; it shares none with G,
-E or f.
+probabilities.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attribute_recovery.attributes.brought import BroughtHeads, is_brought, open_outputs
 from attribute_recovery.attributes.card import checked_card
+from attribute_recovery.attributes.networks import TrainedHeads, heads_of, split_readout
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
-from attribute_recovery.recognizer.networks import EmbeddingNetwork
 from attribute_recovery.recognizer.template import Template
 from attribute_recovery.training.device import chunks, frozen
 from attribute_recovery.training.weights import load_into, read_card
 
-CARD_KEYS = {"attributes", "image_size", "channels", "hidden", "means", "scales", "calibration"}
+CARD_KEYS = {"attributes", "image_size", "trunk", "hidden", "means", "scales", "calibration"}
 BROUGHT_KEYS = {"brought", "attributes", "image_size", "template", "means", "scales", "calibration"}
 
 Floats = npt.NDArray[np.float32]
@@ -49,50 +48,6 @@ class Estimates:
         return result
 
 
-class HeadsNetwork(nn.Module):
-    """Image (n, 3, size, size) to raw read-outs (n, width): see `split_readout`.
-
-    Args:
-        schema: the attributes.
-        image_size: side of the images.
-        channels: of the trunk's stages, from half the image's side down.
-        hidden: width of the layer that all heads share.
-
-    Raises:
-        ValueError: the image's side cannot be halved as often as there are channels.
-    """
-
-    def __init__(
-        self, schema: AttributeSchema, image_size: int, channels: Sequence[int], hidden: int
-    ) -> None:
-        super().__init__()
-        self.image_size = image_size
-        self.trunk = EmbeddingNetwork(image_size, channels, hidden)
-        self.readout = nn.Linear(hidden, readout_width(schema))
-        nn.init.normal_(self.readout.weight, std=0.01)
-        nn.init.zeros_(self.readout.bias)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Raw read-outs (n, width), float32."""
-        out: Tensor = self.readout(nn.functional.leaky_relu(self.trunk(image), 0.1))
-        return out.float()
-
-
-def _readouts(attribute: Attribute) -> int:
-    return attribute.n_classes if attribute.is_discrete else 2
-
-
-def readout_width(schema: AttributeSchema) -> int:
-    """Two read-outs (mean, log of the deviation) for a continuous attribute, otherwise one for each class."""
-    return sum(_readouts(attribute) for attribute in schema)
-
-
-def split_readout(schema: AttributeSchema, readout: Tensor) -> dict[str, Tensor]:
-    """Raw read-outs by attribute: (n, 2) standardised mean and log sd, or (n, classes) logits."""
-    parts = torch.split(readout, [_readouts(attribute) for attribute in schema], dim=1)
-    return dict(zip(schema.names, parts, strict=True))
-
-
 @dataclass(frozen=True)
 class AttributeEstimator:
     """Calibrated heads.
@@ -106,7 +61,7 @@ class AttributeEstimator:
     """
 
     schema: AttributeSchema
-    network: HeadsNetwork | BroughtHeads
+    network: TrainedHeads | BroughtHeads
     means: Mapping[str, float]
     scales: Mapping[str, float]
     calibration: Mapping[str, float]
@@ -169,7 +124,7 @@ def load_heads(weights: Path, card: Path, device: torch.device, dtype: torch.dty
         return _load_brought(weights, card, device)
     values = read_card(card, CARD_KEYS)
     schema = schema_from(values["attributes"])
-    network = HeadsNetwork(schema, values["image_size"], values["channels"], values["hidden"])
+    network = heads_of(schema, values["image_size"], values["trunk"], values["hidden"], card)
     load_into(network, weights)
     return AttributeEstimator(
         schema,

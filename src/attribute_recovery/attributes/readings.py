@@ -12,7 +12,8 @@ from torch import Tensor
 
 from attribute_recovery.attributes.calibration import calibrate
 from attribute_recovery.attributes.card import HeadsCard
-from attribute_recovery.attributes.heads import Estimates, split_readout
+from attribute_recovery.attributes.heads import Estimates
+from attribute_recovery.attributes.networks import split_readout
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, KnownValues
 from attribute_recovery.dataset.store import rows_of
 from attribute_recovery.statistics.quality import balanced_accuracy, r_squared

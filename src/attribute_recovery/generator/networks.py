@@ -69,7 +69,7 @@ class Generator(nn.Module):
 
     def __init__(self, size: int, code_size: int, channels: Sequence[int], blocks: Sequence[int]) -> None:
         super().__init__()
-        _check_stages(size, channels, blocks)
+        check_stages(size, channels, blocks)
         self.code_size, self.size = code_size, size
         self.mapping = nn.Sequential(
             nn.Linear(code_size, 4 * code_size), nn.LeakyReLU(0.2), nn.Linear(4 * code_size, 4 * code_size)
@@ -100,13 +100,14 @@ class Generator(nn.Module):
 class Encoder(nn.Module):
     """E: image (n, 3, size, size) in [-1, 1] to code (n, code_size), each component of mean 0 and variance 1.
 
-    Its trunk, from 32 × 32 down to 4 × 4, is also where attribute heads start from.
+    Its trunk, from half the image's side down to 4 × 4, is also where attribute heads start from.
     """
 
     def __init__(self, size: int, code_size: int, channels: Sequence[int], blocks: Sequence[int]) -> None:
         super().__init__()
-        _check_stages(size, channels, blocks)
-        self.trunk = Trunk(channels[::-1], blocks[::-1])
+        check_stages(size, channels, blocks)
+        self.channels, self.blocks = tuple(channels[::-1]), tuple(blocks[::-1])  # as the trunk has them
+        self.trunk = Trunk(self.channels, self.blocks)
         self.code = nn.Linear(channels[0] * 16, code_size)
         self.standardise = nn.BatchNorm1d(code_size, affine=False, momentum=0.01)
 
@@ -114,6 +115,13 @@ class Encoder(nn.Module):
         """Codes (n, code_size) of images (n, 3, size, size)."""
         code: Tensor = self.standardise(self.raw(image))
         return code
+
+    @property
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation that codes are standardised with in evaluation, (code_size,) each."""
+        mean, variance = self.standardise.running_mean, self.standardise.running_var
+        assert mean is not None and variance is not None
+        return mean, torch.sqrt(variance + self.standardise.eps)
 
     def raw(self, image: Tensor) -> Tensor:
         """Codes before they are standardised, (n, code_size) float32."""
@@ -150,7 +158,12 @@ class Trunk(nn.Module):
         return nn.functional.leaky_relu(features, 0.2)
 
 
-def _check_stages(size: int, channels: Sequence[int], blocks: Sequence[int]) -> None:
+def check_stages(size: int, channels: Sequence[int], blocks: Sequence[int]) -> None:
+    """Make sure that stages fit an image, whichever way round.
+
+    Raises:
+        ValueError: they do not.
+    """
     if len(channels) != len(blocks):
         raise ValueError(f"blocks: found {len(blocks)} numbers for {len(channels)} stages of channels")
     expected = 2 ** (len(channels) + 2)

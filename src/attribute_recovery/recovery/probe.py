@@ -16,7 +16,8 @@ import torch
 from scipy.special import softmax
 from torch import Tensor, nn
 
-from attribute_recovery.attributes.heads import Estimates, readout_width, split_readout
+from attribute_recovery.attributes.heads import Estimates
+from attribute_recovery.attributes.networks import readout_width, split_readout
 from attribute_recovery.attributes.train import heads_loss, standardised
 from attribute_recovery.config import RecoverySection
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
@@ -70,7 +71,7 @@ class ProbeReadings:
 
 
 class ProbeNetwork(nn.Module):
-    """Embeddings (n, d) to raw read-outs (n, width), see `attributes.heads.split_readout`.
+    """Embeddings (n, d) to raw read-outs (n, width), see `attributes.networks.split_readout`.
 
     They are disturbed in training, in proportion to how widely they spread in each direction.
     """
