@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from attribute_recovery.recovery.forecast import (
     DiscreteMarginal,
+    Tilted,
     class_gains,
     continuous_gain,
     continuous_marginal,
@@ -51,6 +52,60 @@ def test_a_uniform_attribute_has_the_information_of_its_channel(noise: float) ->
     known = entropy - 0.5 * np.log(2 * np.pi * np.e * noise**2)
     # A plain regression may miss a little of the information; it must not claim more than there is.
     assert known - 0.02 < gain < known + 0.01
+
+
+def _uniform_tilted(contamination: float = 0.1) -> Tilted:
+    """Two forecasts of an attribute that is uniform from 2 to 6."""
+    marginal = continuous_marginal("a", np.linspace(2.0, 6.0, 6001))
+    return Tilted(np.array([3.0, 6.5]), np.array([0.4, 0.8]), contamination, marginal)
+
+
+def _density(tilted: Tilted, image: int) -> Any:
+    """(1 − ε) truncated normal + ε uniform, which a tilt of a uniform marginal is."""
+    mu, width, share = tilted.location[image], tilted.scale[image], tilted.contamination
+    # exp(θ a − κ a² / 2) with κ = 1 / σ² − 1, standardised, is normal of variance 1 / κ about θ / κ.
+    unit = tilted.marginal.sd
+    kappa = (unit / width) ** 2 - 1
+    centre = tilted.marginal.mean + (mu - tilted.marginal.mean) * (unit / width) ** 2 / kappa
+    inner = norm(centre, unit / np.sqrt(kappa))
+    mass = inner.cdf(6) - inner.cdf(2)
+    return lambda a: ((1 - share) * inner.pdf(a) / mass + share / 4) * ((a >= 2) & (a <= 6))
+
+
+@pytest.mark.parametrize("contamination", [0.0, 0.1])
+def test_a_tilt_of_a_uniform_attribute_is_a_truncated_normal(contamination: float) -> None:
+    tilted = _uniform_tilted(contamination)
+    mean, sd = tilted.moments()
+    quantiles = tilted.quantiles((0.1, 0.5, 0.9))
+    truth = np.array([3.3, 4.4])
+    crps, loss, gain = tilted.crps(truth), tilted.log_loss(truth), tilted.gain(truth)
+    grid = np.linspace(2, 6, 40001)
+    for image in range(2):
+        density = _density(tilted, image)
+        values = density(grid)
+        first = quad(lambda a, d=density: a * d(a), 2, 6, limit=200)[0]
+        second = quad(lambda a, d=density: a * a * d(a), 2, 6, limit=200)[0]
+        assert mean[image] == pytest.approx(first, abs=0.01)
+        assert sd[image] == pytest.approx(np.sqrt(second - first**2), abs=0.01)
+        up_to = np.cumsum(values) * (grid[1] - grid[0])
+        assert quantiles[:, image] == pytest.approx(np.interp([0.1, 0.5, 0.9], up_to, grid), abs=0.02)
+        steps = (up_to - (grid >= truth[image])) ** 2
+        assert crps[image] == pytest.approx(steps.sum() * (grid[1] - grid[0]), abs=0.01)
+        assert gain[image] == pytest.approx(np.log(density(truth[image]) * 4), abs=0.02)
+        assert loss[image] == pytest.approx(-np.log(density(truth[image]) * tilted.marginal.sd), abs=0.03)
+
+
+def test_contamination_bounds_what_a_gross_error_costs() -> None:
+    tilted = _uniform_tilted(0.02)
+    assert tilted.gain(np.array([6.0, 2.0])) == pytest.approx(np.log(0.02), abs=0.01)
+    sure = Tilted(tilted.location, tilted.scale, 0.0, tilted.marginal)
+    assert sure.gain(np.array([6.0, 2.0])).max() < -8
+
+
+def test_a_part_of_tilts_is_those_of_its_images() -> None:
+    tilted = _uniform_tilted()
+    part = tilted.part(np.array([False, True]))
+    assert part.moments()[0] == pytest.approx(tilted.moments()[0][1:])
 
 
 def test_nothing_known_gains_nothing_whatever_the_marginal() -> None:

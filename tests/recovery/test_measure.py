@@ -5,21 +5,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attribute_recovery.recovery.forecast import continuous_marginal, discrete_marginal
+from attribute_recovery.recovery.forecast import Tilted, continuous_marginal, discrete_marginal
 from attribute_recovery.recovery.measure import by_figure, covers, measure_route, without_nan
 from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, Routes
 
 
-@pytest.mark.parametrize("with_samples", [True, False])
-def test_a_right_continuous_forecast(linear_world: Any, with_samples: bool) -> None:
+@pytest.mark.parametrize("tilted", [True, False])
+def test_a_right_continuous_forecast(linear_world: Any, tilted: bool) -> None:
     rng = np.random.default_rng(0)
     n, r2 = 6000, 0.75
     truth = rng.standard_normal(n)
     mean = r2 * truth + np.sqrt(r2 * (1 - r2)) * rng.standard_normal(n)
     sd = np.full(n, np.sqrt(1 - r2))
-    samples = mean[:, None] + sd[:, None] * rng.standard_normal((n, 40)) if with_samples else None
-    forecast = ContinuousForecast(mean, sd, samples)
     marginal = continuous_marginal("yaw", truth)
+    forecast = ContinuousForecast(mean, sd)
+    if tilted:  # of a normal marginal: normal again
+        forecast = ContinuousForecast.of(Tilted(mean, sd, 0.0, marginal))
     found = Routes(linear_world.schema["yaw"], marginal, forecast, forecast, "linear", "decoder")
     values = measure_route(forecast, truth, found, truth, np.arange(n) // 6, 99, 0)
     assert values["r2"] == pytest.approx(r2, abs=0.02)
@@ -49,8 +50,8 @@ def test_a_right_discrete_forecast(linear_world: Any) -> None:
     assert values["ece"] < 0.02
 
 
-def test_few_samples_fall_back_on_the_normal() -> None:
-    forecast = ContinuousForecast(np.zeros(3), np.ones(3), np.zeros((3, 5)))
+def test_intervals_of_a_normal_forecast() -> None:
+    forecast = ContinuousForecast(np.zeros(3), np.ones(3))
     assert covers(forecast, np.array([0.0, 1.6, 1.7]), 0.9).tolist() == [1.0, 1.0, 0.0]
 
 

@@ -43,13 +43,13 @@ def test_the_better_route_is_chosen_and_both_are_calibrated(
         assert np.std((truth - forecast.mean)[~held] / rest.sd) == pytest.approx(1, abs=0.1)
 
 
-def test_one_sample_is_a_normal_forecast_whose_spread_is_fitted(linear_world: Any) -> None:
+def test_one_sample_is_a_forecast_whose_spread_is_fitted(linear_world: Any) -> None:
     samples, readings, truth, held = _yaw(3, 0.6, 1.0)
     marginal = continuous_marginal("yaw", truth)
     found = routes(linear_world.schema["yaw"], samples[:, :1], readings, truth, held, marginal)
     forecast = found.decoder
     assert isinstance(forecast, ContinuousForecast)
-    assert forecast.samples is None and len(set(forecast.sd.round(9))) == 1
+    assert forecast.tilted is not None and len(set(forecast.tilted.scale.round(9))) == 1
     error = (truth - forecast.mean)[~held]
     assert np.std(error / forecast.sd[~held]) == pytest.approx(1, abs=0.1)
     assert np.std(error) < 0.8 < 1 <= np.std(truth[~held]) + 0.1

@@ -227,8 +227,9 @@ def stage_files(tmp_path_factory: pytest.TempPathFactory, make_recovered: MakeRe
     recovered = table[split == "test"].reset_index(drop=True)
     for attribute in SCHEMA.continuous:
         read = recovered[f"attribute.{attribute.name}"] + 0.3 * rng.standard_normal(36)
-        recovered = recovered.assign(**{f"recovered.{attribute.name}.mean": read})
-        recovered = recovered.assign(**{f"recovered.{attribute.name}.sd": 0.3})
+        recovered = recovered.assign(**{f"recovered.{attribute.name}.location": read})
+        recovered = recovered.assign(**{f"recovered.{attribute.name}.scale": 0.3})
+        recovered = recovered.assign(**{f"recovered.{attribute.name}.contamination": 0.0})
     for attribute in SCHEMA.discrete:
         for category in attribute.categories:
             sure = 0.8 / (attribute.n_classes - 1)

@@ -185,7 +185,7 @@ def test_the_estimate_is_that_of_the_known_images_alone(partial: Any) -> None:
     seen = listed[listed["attribute.yaw"].notna()]
     marginal = continuous_marginal("yaw", fitted["attribute.yaw"], fitted["identity"])
     gain = continuous_gain(
-        seen["recovered.yaw.mean"], seen["recovered.yaw.sd"], seen["attribute.yaw"], marginal
+        seen["recovered.yaw.location"], seen["recovered.yaw.scale"], seen["attribute.yaw"], marginal
     )
     table = pd.read_parquet(outputs["significance"])
     row = table[(table["attribute"] == "yaw") & (table["measure"] == "retained_information")].iloc[0]

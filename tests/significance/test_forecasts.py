@@ -27,7 +27,9 @@ def test_the_chosen_route_is_read(schema: Any, listed: pd.DataFrame) -> None:
     yaw, hair = found["yaw"].forecast, found["hair"].forecast
     assert isinstance(yaw, ContinuousForecast)
     assert isinstance(hair, DiscreteForecast)
-    assert yaw.mean == pytest.approx(listed["recovered.yaw.mean"].to_numpy())
+    assert yaw.tilted is not None
+    assert yaw.tilted.location == pytest.approx(listed["recovered.yaw.location"].to_numpy())
+    assert np.corrcoef(yaw.mean, yaw.tilted.location)[0, 1] > 0.9
     assert (hair.probabilities.argmax(axis=1) == found["hair"].truth).all()
     assert found["hair"].readouts().shape == found["hair"].targets().shape == (36, 2)
     assert found["yaw"].readouts().shape == (36, 1)
@@ -35,7 +37,7 @@ def test_the_chosen_route_is_read(schema: Any, listed: pd.DataFrame) -> None:
 
 def test_missing_columns_and_unknown_routes_are_refused(schema: Any, listed: pd.DataFrame) -> None:
     population = schema.from_table(listed)
-    with pytest.raises(ValueError, match=r"probe\.yaw\.mean"):
+    with pytest.raises(ValueError, match=r"probe\.yaw\.location"):
         recovered_attributes(schema, listed, ROUTES | {"yaw": "probe"}, population, listed["identity"])
     with pytest.raises(ValueError, match=r"chosen\.yaw: found 'guess'"):
         recovered_attributes(schema, listed, ROUTES | {"yaw": "guess"}, population, listed["identity"])

@@ -148,7 +148,7 @@ def _read(
         sd = float(np.std(a[0] - readout(x)[:, 0]))
         raw = ContinuousForecast(readout(new)[:, 0], np.full(len(new), sd))
         marginal = continuous_marginal(attribute.name, a[0], train)
-    return Recovered(attribute, "probe", calibrated(raw, truth, held).part(~held), a[2], marginal)
+    return Recovered(attribute, "probe", calibrated(raw, truth, held, marginal).part(~held), a[2], marginal)
 
 
 def _figures(read: Sequence[Recovered], codes: IntArray, p: Mapping[str, float]) -> dict[Key, Figure]:

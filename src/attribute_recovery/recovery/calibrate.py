@@ -1,10 +1,10 @@
 """Calibration of forecasts of attributes on held-out people: means, spreads and class probabilities put
 right.
 
-A continuous forecast (μ, σ) becomes N(a + b μ, (c σ^γ)²), fitted by maximum likelihood. For a given γ the
-line is weighted least squares and c the root mean square of what is left, so that only γ in [0, 1] is
-searched: 1 trusts the forecast's own spread, 0 gives all images the same. A discrete forecast p becomes
-softmax(log p / T + b_c).
+A continuous forecast (μ, σ) becomes the marginal tilted by N(a + b μ, (c σ^γ)²) and contaminated by a share ε
+of the marginal (see `forecast`), of greatest mean gain: γ of 1 trusts the forecast's own spread, of 0 gives
+all images the same, and ε keeps the few that are grossly wrong from making all others wide. A discrete
+forecast p becomes softmax(log p / T + b_c).
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
+from scipy.special import expit, log_softmax, logit, logsumexp
 
+from attribute_recovery.recovery.forecast import (
+    ContinuousMarginal,
+    Tilted,
+    contaminated,
+    gain_and_slopes,
+)
 from attribute_recovery.statistics.inputs import (
     FloatArray,
     class_probabilities,
@@ -22,44 +28,41 @@ from attribute_recovery.statistics.inputs import (
     require_length,
 )
 
-# Powers γ that are tried.
-POWERS = np.linspace(0.0, 1.0, 11)
-# Strength of the pull of log T and of the classes' biases towards 0, in samples: for few images.
+# Strength of the pull of log T and of the classes' biases towards 0, of γ towards a half, of the logit of ε
+# towards that of `USUAL`, in samples: for few images.
 PULL = 2.0
+# Share of forecasts that are grossly wrong, where nothing else is known.
+USUAL = 0.01
+# Of intercept, slope, log factor (standardised), power, and the logit of the contamination.
+BOUNDS = [(-10.0, 10.0), (-10.0, 10.0), (-7.0, 1.0), (0.0, 1.0), (-9.0, -1.0)]
 SMALLEST_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True)
 class ContinuousCalibration:
-    """N(intercept + slope μ, (factor σ^power)²).
+    """(μ, σ) to a tilt of location intercept + slope μ and scale factor σ^power, contaminated.
 
     Attributes:
         intercept: in the attribute's unit.
         slope: dimensionless.
         factor: in the attribute's unit to the power of 1 − power, above 0.
         power: 0 to 1.
+        contamination: 0 to 1.
+        marginal: of the attribute.
     """
 
     intercept: float
     slope: float
     factor: float
     power: float
+    contamination: float
+    marginal: ContinuousMarginal
 
-    def mean(self, mean: npt.ArrayLike) -> FloatArray:
-        """Calibrated means of forecast means, any shape."""
-        return np.asarray(self.intercept + self.slope * np.asarray(mean, dtype=np.float64))
-
-    def sd(self, sd: npt.ArrayLike) -> FloatArray:
-        """Calibrated standard deviations of forecast ones, any shape."""
-        return np.asarray(self.factor * np.asarray(sd, dtype=np.float64) ** self.power)
-
-    def samples(self, samples: npt.ArrayLike) -> FloatArray:
-        """Samples (n, s) moved and stretched about their mean to the calibrated mean and deviation of their
-        row."""
-        drawn = finite_array("samples", samples, ndim=2)
-        centre, spread = moments(drawn)
-        stretched = (drawn - centre[:, None]) * (self.sd(spread) / spread)[:, None]
-        return np.asarray(self.mean(centre)[:, None] + stretched)
+    def tilted(self, mean: npt.ArrayLike, sd: npt.ArrayLike) -> Tilted:
+        """Calibrated forecasts of means and standard deviations (n,)."""
+        location = self.intercept + self.slope * np.asarray(mean, dtype=np.float64)
+        scale = self.factor * np.asarray(sd, dtype=np.float64) ** self.power
+        return Tilted(location, scale, self.contamination, self.marginal)
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,16 @@ def moments(samples: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     return drawn.mean(axis=1), np.maximum(spread, 1e-6 * np.maximum(1.0, np.abs(drawn).max(axis=1)))
 
 
-def fit_continuous(mean: npt.ArrayLike, sd: npt.ArrayLike, truth: npt.ArrayLike) -> ContinuousCalibration:
-    """The calibration of greatest likelihood.
+def fit_continuous(
+    mean: npt.ArrayLike, sd: npt.ArrayLike, truth: npt.ArrayLike, marginal: ContinuousMarginal
+) -> ContinuousCalibration:
+    """The calibration of greatest mean gain, its contamination held near `USUAL` where images are few.
 
     Args:
-        mean: forecast means (n,), n at least 2.
+        mean: forecast means (n,), n at least 2, in the attribute's unit.
         sd: forecast standard deviations (n,), above 0.
         truth: true values (n,).
+        marginal: of the attribute.
 
     Raises:
         ValueError: lengths differ, a value is not finite, or an sd is not above 0.
@@ -100,26 +106,65 @@ def fit_continuous(mean: npt.ArrayLike, sd: npt.ArrayLike, truth: npt.ArrayLike)
     require_length("sd", s, len(y))
     if s.min() <= 0:
         raise ValueError(f"sd holds {s.min()}, expected above 0")
-    fits = [_fit_with_power(m, s, y, float(power)) for power in POWERS]
-    return min(fits, key=lambda fit: fit[0])[1]
+    centre, unit = marginal.mean, marginal.sd
+    # Spreads about their own middle, so that power and factor have little to do with each other.
+    middle = float(np.median(np.log(s)))
+    objective = _Objective((m - centre) / unit, np.log(s) - middle, marginal.standardise(y), marginal)
+    found = minimize(objective, objective.start(), jac=True, method="L-BFGS-B", bounds=BOUNDS)
+    intercept, slope, log_factor, power, logit = (float(value) for value in found.x)
+    return ContinuousCalibration(
+        intercept=centre + unit * intercept - slope * centre,
+        slope=slope,
+        factor=float(np.exp(log_factor - power * middle)) * unit,
+        power=power,
+        contamination=float(expit(logit)),
+        marginal=marginal,
+    )
 
 
-def _fit_with_power(
-    m: FloatArray, s: FloatArray, y: FloatArray, power: float
-) -> tuple[float, ContinuousCalibration]:
-    """Mean log loss (up to a constant) and calibration for a given γ, in closed form."""
-    spread = s**power
-    weights = 1 / spread**2
-    weights /= weights.sum()
-    m_mean, y_mean = weights @ m, weights @ y
-    variance = weights @ (m - m_mean) ** 2
-    slope = float(weights @ ((m - m_mean) * (y - y_mean)) / variance) if variance > 1e-24 else 0.0
-    intercept = float(y_mean - slope * m_mean)
-    left = y - intercept - slope * m
-    factor = float(np.sqrt(np.mean((left / spread) ** 2)))
-    factor = max(factor, 1e-6 * max(1e-6, float(np.abs(y).max())))
-    loss = np.log(factor) + float(np.log(spread).mean())
-    return loss, ContinuousCalibration(intercept, slope, factor, power)
+class _Objective:
+    """Mean loss of gain and its gradient, of (intercept, slope, log factor, power, logit of ε), standardised.
+
+    Args:
+        m: means (n,).
+        log_s: logarithms of spreads (n,).
+        y: truth (n,).
+        marginal: of the attribute.
+    """
+
+    def __init__(self, m: FloatArray, log_s: FloatArray, y: FloatArray, marginal: ContinuousMarginal) -> None:
+        self.m, self.log_s, self.y, self.marginal = m, log_s, y, marginal
+
+    def start(self) -> FloatArray:
+        """The regression line, the spread of what is left, and the usual contamination."""
+        variance = float(self.m.var())
+        slope = float(np.mean((self.m - self.m.mean()) * self.y)) / variance if variance > 1e-24 else 0.0
+        intercept = float(self.y.mean() - slope * self.m.mean())
+        left = float(np.std(self.y - intercept - slope * self.m))
+        return np.array([intercept, slope, np.log(np.clip(left, 1e-3, 0.99)), 0.5, logit(USUAL)])
+
+    def __call__(self, parameters: FloatArray) -> tuple[float, FloatArray]:
+        intercept, slope, log_factor, power, odds = parameters
+        gain, by_mean, by_log_sd = gain_and_slopes(
+            intercept + slope * self.m, log_factor + power * self.log_s, self.y, self.marginal
+        )
+        share, n = float(expit(odds)), len(self.y)
+        mixed = contaminated(gain, share)
+        kept = (1 - share) * np.exp(gain - mixed)  # probability of each not to be astray
+        away = np.array([power - 0.5, odds - logit(USUAL)])
+        loss = -float(mixed.mean()) + 0.5 * PULL * float(away @ away) / n
+        by_odds = float(np.mean((1 - kept) * (1 - share) - kept * share))
+        gradient = -np.array(
+            [
+                np.mean(kept * by_mean),
+                np.mean(kept * by_mean * self.m),
+                np.mean(kept * by_log_sd),
+                np.mean(kept * by_log_sd * self.log_s),
+                by_odds,
+            ]
+        )
+        gradient[3:] += PULL * away / n
+        return loss, gradient
 
 
 def fit_discrete(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> DiscreteCalibration:

@@ -26,10 +26,7 @@ from attribute_recovery.statistics.dependence import (
 from attribute_recovery.statistics.inputs import FloatArray
 from attribute_recovery.statistics.quality import (
     balanced_accuracy,
-    covered_by_interval,
-    crps_normal,
     crps_population,
-    crps_samples,
     crps_skill,
     expected_calibration_error,
     r_squared,
@@ -105,13 +102,13 @@ def _continuous(
     population: FloatArray,
     information: float,
 ) -> dict[str, Any]:
-    score = (
-        crps_normal(forecast.mean, forecast.sd, truth)
-        if forecast.samples is None
-        else crps_samples(forecast.samples, truth, antithetic=True)
-    )
-    loss = gaussian_log_loss(
-        marginal.standardise(truth), marginal.standardise(forecast.mean), forecast.sd / marginal.sd
+    score = forecast.crps(truth)
+    loss = (
+        gaussian_log_loss(
+            marginal.standardise(truth), marginal.standardise(forecast.mean), forecast.sd / marginal.sd
+        )
+        if forecast.tilted is None
+        else forecast.tilted.log_loss(truth)
     )
     return {
         "log_loss": float(loss.mean()),
@@ -122,18 +119,9 @@ def _continuous(
 
 
 def covers(forecast: ContinuousForecast, truth: FloatArray, level: float) -> FloatArray:
-    """Whether the central interval of each forecast holds the truth, (n,), 0 or 1.
-
-    Of samples where there are any and they are enough for the level, else of the normal with mean and
-    deviation.
-    """
-    samples = forecast.samples
-    if samples is not None and samples.shape[1] + 1 >= 2 / (1 - level) - 1e-9:
-        return covered_by_interval(samples, truth, level).astype(np.float64)
-    from scipy.special import ndtri
-
-    reach = float(ndtri((1 + level) / 2))
-    return np.asarray(np.abs(truth - forecast.mean) <= reach * forecast.sd, dtype=np.float64)
+    """Whether the central interval of each forecast holds the truth, (n,), 0 or 1."""
+    low, high = forecast.quantiles(((1 - level) / 2, (1 + level) / 2))
+    return np.asarray((low <= truth) & (truth <= high), dtype=np.float64)
 
 
 def by_figure(routes: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:

@@ -30,6 +30,8 @@ from attribute_recovery.statistics.inputs import BoolArray, FloatArray
 from attribute_recovery.training.device import prepare_torch
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# Columns that give the whole distribution of a continuous attribute, see `forecast.Tilted`.
+TILT = ("location", "scale", "contamination")
 
 Values = Mapping[str, npt.NDArray[np.generic]]
 
@@ -136,10 +138,10 @@ def recovered_table(
     """The table of recovered attributes, one row an image, float32; null for an attribute without routes.
 
     Columns: `image_id`, `identity`, `split`; the truth as `attribute.<name>`, as in images.parquet; and
-        calibrated, for
-    a continuous attribute `recovered.<name>.mean`, `.sd` and the quantiles `.q05`, `.q25`, `.q50`, `.q75`,
-    `.q95` of the samples, `probe.<name>.mean` and `.sd`; for a discrete one the class probabilities
-    `recovered.<name>.<class>` and `probe.<name>.<class>`.
+    calibrated, for a continuous attribute `recovered.<name>.mean`, `.sd`, the quantiles `.q05`, `.q25`,
+    `.q50`, `.q75`, `.q95`, and `.location`, `.scale`, `.contamination`, which give the whole distribution
+    (`forecast.Tilted`); for a discrete one the class probabilities `recovered.<name>.<class>`; and the same
+    with `probe.` for the other route.
     """
     columns: dict[str, npt.NDArray[np.generic]] = {}
     for attribute in schema:
@@ -158,18 +160,22 @@ def recovered_table(
 def _columns(forecast: Forecast, categories: tuple[str, ...]) -> dict[str, npt.NDArray[np.float64]]:
     if isinstance(forecast, DiscreteForecast):
         return dict(zip(categories, forecast.probabilities.T, strict=True))
-    columns = {"mean": forecast.mean, "sd": forecast.sd}
-    if forecast.samples is not None:
-        levels = np.quantile(forecast.samples, QUANTILES, axis=1, method="weibull")
-        columns |= {f"q{round(100 * level):02d}": row for level, row in zip(QUANTILES, levels, strict=True)}
-    return columns
+    tilted, n = forecast.tilted, len(forecast.mean)
+    columns = {
+        "mean": forecast.mean,
+        "sd": forecast.sd,
+        "location": forecast.mean if tilted is None else tilted.location,
+        "scale": forecast.sd if tilted is None else tilted.scale,
+        "contamination": np.full(n, 0.0 if tilted is None else tilted.contamination),
+    }
+    levels = zip(QUANTILES, forecast.quantiles(QUANTILES), strict=True)
+    return columns | {f"q{round(100 * level):02d}": row for level, row in levels}
 
 
 def _names_of_columns(attribute: Attribute) -> list[str]:
-    endings = attribute.categories or ("mean", "sd")
-    quantiles = () if attribute.is_discrete else tuple(f"q{round(100 * level):02d}" for level in QUANTILES)
-    routes = {"recovered": (*endings, *quantiles), "probe": endings}
-    return [f"{route}.{attribute.name}.{ending}" for route, ends in routes.items() for ending in ends]
+    quantiles = tuple(f"q{round(100 * level):02d}" for level in QUANTILES)
+    endings = attribute.categories or ("mean", "sd", *TILT, *quantiles)
+    return [f"{route}.{attribute.name}.{ending}" for route in ("recovered", "probe") for ending in endings]
 
 
 def measure_recovery(

@@ -7,10 +7,12 @@ deviations are those of labelled images.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 from attribute_recovery.dataset.attributes import Attribute
 from attribute_recovery.recovery.calibrate import fit_continuous, fit_discrete, moments, smoothed_mean
@@ -18,12 +20,14 @@ from attribute_recovery.recovery.forecast import (
     ContinuousMarginal,
     DiscreteMarginal,
     Marginal,
+    Tilted,
     continuous_gain,
     discrete_gain,
 )
 from attribute_recovery.recovery.probe import ProbeReadings
 from attribute_recovery.statistics.bootstrap import Interval, identity_mean_interval
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray
+from attribute_recovery.statistics.quality import crps_normal
 
 Labels = npt.NDArray[np.generic]
 
@@ -33,16 +37,38 @@ LEAST_SPREAD = 0.5
 
 @dataclass(frozen=True)
 class ContinuousForecast:
-    """p(a given z) of n images: mean and standard deviation (n,), and samples (n, s) where there are any."""
+    """p(a given z) of n images, a normal distribution or a tilt of the marginal.
+
+    Attributes:
+        mean, sd: of the forecasts, (n,) each, in the attribute's unit.
+        tilted: the distributions; None where they are normal.
+    """
 
     mean: FloatArray
     sd: FloatArray
-    samples: FloatArray | None = None
+    tilted: Tilted | None = None
+
+    @classmethod
+    def of(cls, tilted: Tilted) -> "ContinuousForecast":
+        """The forecast that is a tilt."""
+        return cls(*tilted.moments(), tilted)
 
     def part(self, rows: BoolArray) -> "ContinuousForecast":
         """The images that a mask chooses."""
-        samples = None if self.samples is None else self.samples[rows]
-        return ContinuousForecast(self.mean[rows], self.sd[rows], samples)
+        tilted = None if self.tilted is None else self.tilted.part(rows)
+        return ContinuousForecast(self.mean[rows], self.sd[rows], tilted)
+
+    def quantiles(self, levels: Sequence[float]) -> FloatArray:
+        """Quantiles (levels, n)."""
+        if self.tilted is not None:
+            return self.tilted.quantiles(levels)
+        return np.asarray(self.mean + ndtri(np.asarray(levels))[:, None] * self.sd)
+
+    def crps(self, truth: FloatArray) -> FloatArray:
+        """Continuous ranked probability score of true values (n,), in the attribute's unit."""
+        if self.tilted is not None:
+            return self.tilted.crps(truth)
+        return crps_normal(self.mean, self.sd, truth)
 
 
 @dataclass(frozen=True)
@@ -87,6 +113,8 @@ def gains(forecast: Forecast, truth: Labels, marginal: Marginal) -> FloatArray:
         ValueError: forecast and marginal are of different kinds, or do not fit the truth.
     """
     if isinstance(forecast, ContinuousForecast) and isinstance(marginal, ContinuousMarginal):
+        if forecast.tilted is not None:
+            return forecast.tilted.gain(truth)
         return continuous_gain(forecast.mean, forecast.sd, truth, marginal)
     if isinstance(forecast, DiscreteForecast) and isinstance(marginal, DiscreteMarginal):
         return discrete_gain(forecast.probabilities, truth, marginal)
@@ -132,7 +160,7 @@ def routes(
     Args:
         attribute: the attribute.
         read: what the heads read in decoded samples, (n, s, 1) or (n, s, classes); s is 1 where T is of one
-            point, and the forecast then a normal without samples.
+            point, which says nothing of its spread.
         readings: what the probes read, of the same n images.
         truth: true values or class numbers (n,); those outside `held` are not looked at.
         held: marks the images of the split `calibration` on which the attribute is known, (n,); where there
@@ -142,9 +170,10 @@ def routes(
     if not held.any():
         raw = _raw_decoder(attribute, read, marginal)
         return Routes(attribute, marginal, raw, _raw_probe(attribute, readings, "linear"), "linear", "probe")
-    decoder = calibrated(_raw_decoder(attribute, read, marginal), truth, held)
+    decoder = calibrated(_raw_decoder(attribute, read, marginal), truth, held, marginal)
     candidates = {
-        kind: calibrated(_raw_probe(attribute, readings, kind), truth, held) for kind in ("linear", "mlp")
+        kind: calibrated(_raw_probe(attribute, readings, kind), truth, held, marginal)
+        for kind in ("linear", "mlp")
     }
 
     def held_gain(forecast: Forecast) -> float:
@@ -166,7 +195,7 @@ def _raw_decoder(attribute: Attribute, read: FloatArray, marginal: Marginal) -> 
         return ContinuousForecast(samples[:, 0], np.full(len(samples), marginal.sd))
     mean, sd = moments(samples)
     # Samples that nearly all lie at an end of the range hardly spread, which is not certainty.
-    return ContinuousForecast(mean, np.maximum(sd, LEAST_SPREAD * np.median(sd)), samples)
+    return ContinuousForecast(mean, np.maximum(sd, LEAST_SPREAD * np.median(sd)))
 
 
 def _raw_probe(attribute: Attribute, readings: ProbeReadings, kind: str) -> Forecast:
@@ -177,12 +206,17 @@ def _raw_probe(attribute: Attribute, readings: ProbeReadings, kind: str) -> Fore
     return ContinuousForecast(found.mean[name].astype(np.float64), found.sd[name].astype(np.float64))
 
 
-def calibrated(raw: Forecast, truth: Labels, held: BoolArray) -> Forecast:
+def calibrated(raw: Forecast, truth: Labels, held: BoolArray, marginal: Marginal) -> Forecast:
     """The forecast of n images, calibrated on those that `held` marks, (n,); of the truth (n,) no others are
-    looked at."""
+    looked at.
+
+    Raises:
+        ValueError: forecast and marginal are of different kinds.
+    """
     if isinstance(raw, DiscreteForecast):
         fit = fit_discrete(raw.probabilities[held], truth[held])
         return DiscreteForecast(fit.probabilities(raw.probabilities))
-    line = fit_continuous(raw.mean[held], raw.sd[held], truth[held])
-    samples = None if raw.samples is None else line.samples(raw.samples)
-    return ContinuousForecast(line.mean(raw.mean), line.sd(raw.sd), samples)
+    if not isinstance(marginal, ContinuousMarginal):
+        raise ValueError(f"forecast is a {type(raw).__name__}, marginal a {type(marginal).__name__}")
+    line = fit_continuous(raw.mean[held], raw.sd[held], truth[held], marginal)
+    return ContinuousForecast.of(line.tilted(raw.mean, raw.sd))

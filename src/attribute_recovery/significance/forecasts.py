@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
-from attribute_recovery.recovery.forecast import Marginal, marginals
+from attribute_recovery.recovery.forecast import ContinuousMarginal, Marginal, Tilted, marginals
+from attribute_recovery.recovery.recover import TILT
 from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, Forecast
 from attribute_recovery.statistics.inputs import FloatArray
 
@@ -80,16 +81,20 @@ def recovered_attributes(
     truth, reference = schema.from_table(recovered), marginals(schema, population, people)
     return [
         Recovered(
-            a, chosen[a.name], _forecast(a, recovered, chosen[a.name]), truth[a.name], reference[a.name]
+            a,
+            chosen[a.name],
+            _forecast(a, recovered, chosen[a.name], reference[a.name]),
+            truth[a.name],
+            reference[a.name],
         )
         for a in schema
     ]
 
 
-def _forecast(attribute: Attribute, recovered: pd.DataFrame, route: str) -> Forecast:
+def _forecast(attribute: Attribute, recovered: pd.DataFrame, route: str, marginal: Marginal) -> Forecast:
     if route not in PREFIXES:
         raise ValueError(f"chosen.{attribute.name}: found {route!r}, allowed are {', '.join(PREFIXES)}")
-    endings = attribute.categories if attribute.is_discrete else ("mean", "sd")
+    endings = attribute.categories if attribute.is_discrete else TILT
     names = [f"{PREFIXES[route]}.{attribute.name}.{ending}" for ending in endings]
     missing = [name for name in names if name not in recovered]
     if missing:
@@ -97,4 +102,6 @@ def _forecast(attribute: Attribute, recovered: pd.DataFrame, route: str) -> Fore
     columns = recovered[names].to_numpy(np.float64)
     if attribute.is_discrete:
         return DiscreteForecast(columns / columns.sum(axis=1, keepdims=True))
-    return ContinuousForecast(columns[:, 0], columns[:, 1])
+    assert isinstance(marginal, ContinuousMarginal)
+    location, scale, contamination = columns.T
+    return ContinuousForecast.of(Tilted(location, scale, float(contamination[0]), marginal))

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribute_recovery.recovery.forecast import ContinuousMarginal, DiscreteMarginal, class_gains, tilt
+from attribute_recovery.recovery.forecast import (
+    ContinuousMarginal,
+    DiscreteMarginal,
+    Tilted,
+    class_gains,
+    contaminated,
+    tilt,
+)
 from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, gains, gains_interval
 from attribute_recovery.significance.forecasts import Recovered
 from attribute_recovery.significance.permuted import Indices, Permutations, schemes_of, smallest_of
@@ -86,7 +93,9 @@ class _MeanGain:
         forecast, marginal = recovered.forecast, recovered.marginal
         if isinstance(forecast, ContinuousForecast) and isinstance(marginal, ContinuousMarginal):
             self.values = marginal.standardise(recovered.truth)
-            self.tilt = tilt(forecast.mean, forecast.sd, marginal)
+            known = forecast.tilted or Tilted(forecast.mean, forecast.sd, 0.0, marginal)
+            self.tilt = tilt(known.location, known.scale, marginal)
+            self.contamination = known.contamination
             self.table = None
         else:
             assert isinstance(forecast, DiscreteForecast) and isinstance(marginal, DiscreteMarginal)
@@ -96,6 +105,5 @@ class _MeanGain:
     def __call__(self, rows: Indices) -> FloatArray:
         if self.table is not None:
             return np.asarray(self.table[np.arange(rows.shape[1]), self.labels[rows]].mean(axis=1))
-        permuted = self.values[rows]  # (b, n)
-        linear = permuted @ self.tilt.linear - 0.5 * permuted**2 @ self.tilt.quadratic
-        return np.asarray(linear / rows.shape[1] - self.tilt.log_normaliser.mean())
+        gain = self.tilt.gain(self.values[rows])  # (b, n)
+        return np.asarray(contaminated(gain, self.contamination).mean(axis=1))
