@@ -154,6 +154,7 @@ def test_models_that_are_not_there_are_named_before_any_job(called, command):
         "extends: config/tiny.yaml\n"
         "generator: {source: authors, models: nowhere}\n"
         "decoder: {source: authors, folder: null}\n"
+        "attributes: {heads: {trunk: [8, 16, 16]}}\n"
         "recognizers: {default: {source: weights, weights: nowhere/recognizer.safetensors, "
         "threshold: {fmr: 0.1}}}\n"
     )

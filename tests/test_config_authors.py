@@ -27,6 +27,7 @@ def parsed(tmp_path: Path, **changes: Any) -> Config:
         "decoder": {"source": "authors", "folder": None},
         "recognizers": {"mb": OWN},
     }
+    values["attributes"]["heads"]["trunk"] = [8, 16, 16]
     return parse_config(values | changes, tmp_path / "mine.yaml")
 
 

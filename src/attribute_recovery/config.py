@@ -288,7 +288,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _heads_have_a_trunk_to_start_from(self) -> Self:
-        check_trunk(self.attributes.heads, self.generator.source)
+        if self.reads_attributes:
+            check_trunk(self.attributes.heads, self.generator.source)
         return self
 
     @model_validator(mode="after")

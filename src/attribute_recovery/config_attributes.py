@@ -76,8 +76,9 @@ def check_trunk(heads: HeadsConfig, generator: str) -> None:
     """
     if isinstance(heads, Heads) and heads.trunk == "encoder" and generator in ("eigenfaces", "authors"):
         raise ValueError(
-            "attributes.heads.trunk: found 'encoder', allowed are channels of a trunk of its own, such as "
-            f"[16, 32, 56, 80], where generator.source is {generator!r}"
+            "attributes.heads.trunk: found 'encoder', allowed are channels of a trunk of its own where "
+            f"generator.source is {generator!r}, such as [16, 32, 56, 80], which also needs more steps and a "
+            "higher learning_rate (2300 and 2.0e-3)"
         )
 
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 CONFIG = """experiment: theirs
 generator: {source: authors, models: models}
+attributes: {heads: {trunk: [8, 16, 16]}}
 recognizers:
   default: null
   mb: {source: weights, weights: models/recognizer.safetensors, threshold: {fmr: 0.1}}

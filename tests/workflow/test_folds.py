@@ -24,7 +24,7 @@ dataset:
     warmth: {{kind: continuous, level: image, family: appearance, unit: share, range: [0.0, 2.0]}}
 generator: {{source: eigenfaces, code_size: 16, copies: 3, augmentation: 0.3}}
 attributes:
-  heads: {{augmentation: 0.3}}
+  heads: {{trunk: [8, 16, 16], augmentation: 0.3}}
 recognizers:
   default: null
   brought: {{source: onnx, weights: net.onnx, threshold: {{fmr: 0.001}}}}
