@@ -97,9 +97,9 @@ def test_products_of_exchanged_people_are_studentised_where_images_differ(make_r
     # The sum itself is what moves B, the variance explained between people.
     parts = [_direct(replace(recovered, truth=recovered.truth[row]), np.arange(40), codes)[0] for row in rows]
     explained = 1 - np.exp(-2 * np.array(parts))
-    sums = recovered.truth[rows][:, several] @ np.array(others)
-    slope = 2 / np.sum((recovered.truth[several] - recovered.truth[several].mean()) ** 2)
-    assert explained - explained[0] == pytest.approx(slope * (sums - sums[0]), abs=1e-9)
+    moved = recovered.truth[rows][:, several] @ np.array(others)
+    slope = 2 / sum(sums_by_identity(recovered, codes).components(np.ones(16)))
+    assert explained - explained[0] == pytest.approx(slope * (moved - moved[0]), abs=1e-9)
 
 
 def test_what_is_read_of_images_alone_is_not_found_between_people(make_recovered: Any) -> None:

@@ -201,17 +201,45 @@ def test_parts_are_means_over_pairs_of_different_images() -> None:
     result = between_within_gaussian(read, truth, identities)
     several = ~np.isin(identities, [0, 4])
     error, centred = truth - read, truth - truth[several].mean()
-    explained = 0.0
-    for person in np.unique(identities[several]):
-        own = np.flatnonzero(identities == person)
-        pairs = [(i, j) for i in own for j in own if i != j]
-        products = [centred[i] * centred[j] - error[i] * error[j] for i, j in pairs]
-        explained += len(own) * float(np.mean(products)) / 21
-    variance = float(np.mean(centred[several] ** 2))
-    assert result.between == pytest.approx(gaussian_information(explained / variance))
+
+    def products(values: np.ndarray) -> float:
+        found = 0.0
+        for person in np.unique(identities[several]):
+            own = np.flatnonzero(identities == person)
+            pairs = [values[i] * values[j] for i in own for j in own if i != j]
+            found += len(own) * float(np.mean(pairs)) / 21
+        return found
+
+    # About the mean of the 21, which is itself drawn: 1 / k of people and 1 / 21 of images.
+    k = 21**2 / (2**2 + 3**2 + 5**2 + 4**2 + 2**2 + 2**2 + 3**2)
+    of_images = float(np.mean(centred[several] ** 2)) - products(centred)
+    of_people = (products(centred) + of_images / 21) / (1 - 1 / k)
+    variance = of_people + of_images
+    assert result.between == pytest.approx(gaussian_information((of_people - products(error)) / variance))
     r2 = 1 - float(np.mean(error[several] ** 2)) / variance
     assert result.total == pytest.approx(gaussian_information(r2))
     assert (result.n_identities, result.n_images) == (7, 21)
+
+
+def test_variances_of_few_people_are_unbiased() -> None:
+    """Explained without error, variances between people and of images are those of all people on average."""
+    rng, identities = np.random.default_rng(11), np.repeat(np.arange(6), [2, 3, 8, 2, 4, 2])
+    variances, explained = [], []
+    for _ in range(4000):
+        truth = rng.normal(size=6)[identities] + rng.normal(size=21)
+        # Little error is left: R² tells T, and what is explained between people σ².
+        error = math.sqrt(0.02) * rng.normal(size=21)
+        found = between_within_gaussian(truth - error, truth, identities)
+        variance = float(np.mean(error**2)) / math.exp(-2 * found.total)
+        variances.append(variance)
+        explained.append(-math.expm1(-2 * found.between) * variance)
+    assert np.mean(variances) == pytest.approx(2.0, abs=0.04)
+    assert np.mean(explained) == pytest.approx(1.0, abs=0.04)
+
+
+def test_one_person_tells_nothing_of_people() -> None:
+    result = between_within_gaussian([0.1, 0.9, 0.4], [0.0, 1.0, 3.0], ["a", "a", "b"])
+    assert np.isnan([result.between, result.within, result.total, result.share]).all()
 
 
 def test_prediction_of_people_only_leaves_nothing_within() -> None:

@@ -147,8 +147,9 @@ def share_intervals(sums: Sequence[Sums], codes: IntArray, *, n_boot: int, seed:
         low, high = math.nan, math.nan
         if not math.isnan(estimate) and defined.mean() >= LEAST_DEFINED:
             # People of one image are resampled, and carry nothing.
-            effective = effective_identities(one.images)
-            low, high = share_ends(parts, replicates[defined], effective, LEVEL)
+            effective, carry = effective_identities(one.images), np.flatnonzero(one.images)
+            contributions = np.array([one.parts(1.0 - (np.arange(k) == person)) for person in carry])
+            low, high = share_ends(parts, replicates[defined], contributions, effective, LEVEL)
         intervals.append(Interval(estimate, low, high, k, int(defined.sum()), LEVEL))
     return tuple(intervals)
 

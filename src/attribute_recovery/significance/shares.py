@@ -26,8 +26,7 @@ class ContinuousSums:
     follows at once; identities of one image have none.
 
     The mean product of two different images of a person is the mean square less the unbiased variance among
-    the person's images, so what is explained between people is what is explained at all less what is
-    explained within. As sums of squares of deviations these lose nothing by cancellation.
+    the person's images. As sums of squares of deviations these lose nothing by cancellation.
 
     Attributes:
         images: n, the images.
@@ -45,19 +44,32 @@ class ContinuousSums:
     errors: FloatArray
     error_deviations: FloatArray
 
+    def components(self, times: FloatArray) -> tuple[float, float]:
+        """Variance of the truth between people, and among a person's images, unbiased, each times the images;
+        NaN where there are not two people. Each identity counted so many times, (k,).
+
+        About the sample's own mean, products of two images of a person are too small by what that mean varies
+        by: 1 / k of the people's variance, k = (Σ n)² / Σ n², and one n-th of the images'.
+        """
+        n, squared = float(times @ self.images), float(times @ self.images**2)
+        if n**2 <= squared:
+            return math.nan, math.nan
+        spread = float(times @ self.squares) - float(times @ self.values) ** 2 / n
+        deviations = float(times @ self.deviations)
+        return (spread - deviations + deviations / n) / (1 - squared / n**2), deviations
+
     def parts(self, times: FloatArray) -> tuple[float, float]:
         """Between and within in nats, each identity counted so many times, (k,); copies of an identity are
         different people."""
-        n, squares = float(times @ self.images), float(times @ self.squares)
-        spread = squares - float(times @ self.values) ** 2 / n if n > 0 else 0.0
-        if spread <= 1e2 * _ROUNDING * squares:
+        of_people, of_images = self.components(times)
+        variance, squares = of_people + of_images, float(times @ self.squares)
+        if not variance > 1e2 * _ROUNDING * squares:
             return math.nan, math.nan
-        explained = spread - float(times @ self.errors)
-        deviations = float(times @ self.deviations)
-        explained_within = deviations - float(times @ self.error_deviations)
-        between = bounded_information((explained - explained_within) / spread)
-        moves = deviations > _ROUNDING * squares
-        return between, bounded_information(explained / spread) - between if moves else math.nan
+        errors = float(times @ self.errors)
+        explained = of_people - errors + float(times @ self.error_deviations)
+        between = bounded_information(explained / variance)
+        moves = of_images > _ROUNDING * squares
+        return between, bounded_information(1 - errors / variance) - between if moves else math.nan
 
     def share(self, times: FloatArray) -> float:
         """The share of that resample."""
@@ -154,13 +166,17 @@ class ContinuousStatistics:
         self.labels, own = np.where(kept, truth - centre, 0.0), np.where(kept, predicted - centre, 0.0)
         others = (np.bincount(codes, weights=own)[codes] - own) / np.maximum(counts[codes] - 1, 1)
         self.own, self.others = own, np.where(kept, others, 0.0)
-        self.variance = float(self.labels @ self.labels) or math.nan
-        self.read_squares, self.read_products = float(own @ own), float(own @ self.others)
+        sums = _continuous_sums(predicted, truth, codes)
+        of_people, of_images = sums.components(np.ones(len(counts)))
+        self.variance = (of_people + of_images) or math.nan
+        # What no exchange moves: of the squares of errors, and of what is explained between people.
+        squares = float(self.labels @ self.labels)
+        self.squares = squares + float(own @ own)
+        self.fixed = of_people - (squares - of_images) - float(own @ self.others)
         # By person, for sums over the images of each. What is read too high throughout adds nothing.
         self.order = np.argsort(codes, kind="stable")
         self.starts = np.cumsum(counts) - counts
         self.centred = np.where(kept, others - others[kept].mean(), 0.0)[self.order]
-        sums = _continuous_sums(predicted, truth, codes)
         self.moves = sums.deviations.sum() > _ROUNDING * sums.squares.sum()
 
     def between(self, rows: Indices) -> FloatArray:
@@ -181,13 +197,13 @@ class ContinuousStatistics:
     def excess(self, rows: Indices) -> FloatArray:
         """Between less within in nats, for images exchanged within identities, (b,)."""
         permuted = self.labels[rows]
-        left = (self.variance + self.read_squares - 2 * permuted @ self.own) / self.variance
+        left = (self.squares - 2 * permuted @ self.own) / self.variance
         between, total = _nats(self._explained(permuted)), _nats(1 - left)
         return np.asarray(2 * between - total)
 
     def _explained(self, permuted: FloatArray) -> FloatArray:
         """B / T of permuted labels (b, n)."""
-        return np.asarray((2 * permuted @ self.others - self.read_products) / self.variance)
+        return np.asarray((2 * permuted @ self.others + self.fixed) / self.variance)
 
 
 def _nats(r2: FloatArray) -> FloatArray:

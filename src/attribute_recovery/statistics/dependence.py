@@ -18,6 +18,7 @@ from attribute_recovery.statistics.inputs import (
     identity_codes,
     require_length,
 )
+from attribute_recovery.statistics.interval import effective_identities
 
 
 @dataclass(frozen=True)
@@ -274,11 +275,11 @@ def between_within_gaussian(
     counts = np.bincount(codes)
     kept = counts[codes] > 1
     a, error, people = truth[kept] - truth[kept].mean(), (truth - guess)[kept], codes[kept]
-    variance = float(np.mean(a**2))
+    of_people, of_images = _variances(a, people)
+    variance = of_people + of_images
     between = within = total = math.nan
     if variance > 0:
-        explained = _variance_between(a, people) - _variance_between(error, people)
-        between = bounded_information(explained / variance)
+        between = bounded_information((of_people - _variance_between(error, people)) / variance)
         total = bounded_information(1 - float(np.mean(error**2)) / variance)
         # Deviations that are only rounding are none: what is read of rounding errors would be arbitrary.
         deviations = _means_and_deviations(truth, codes, len(counts))[1]
@@ -380,6 +381,14 @@ def _variance_between(values: FloatArray, codes: npt.NDArray[np.int64]) -> float
     counts = np.bincount(codes)
     sums, squares = np.bincount(codes, weights=values), np.bincount(codes, weights=values**2)
     return float(np.sum((sums**2 - squares)[counts > 0] / (counts[counts > 0] - 1)) / len(values))
+
+
+def _variances(values: FloatArray, codes: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Variance between people and among a person's images, unbiased; values (n,) less their mean, which holds
+    1 / k of the former and 1 / n of the latter. NaN where there is but one person."""
+    k, products = effective_identities(np.bincount(codes)), _variance_between(values, codes)
+    among = float(np.mean(values**2)) - products
+    return (products + among / len(values)) * k / (k - 1) if k > 1 else math.nan, among
 
 
 def _share(between: float, within: float) -> float:
