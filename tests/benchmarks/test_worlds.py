@@ -9,6 +9,7 @@ from attribute_recovery.significance.shares import sums_by_identity
 
 PEOPLE = 3_000
 WORLDS = [Labelled("mixed", "continuous", 1.0), Labelled("classes", "binary", 1.0, 1.0)]
+SHADES = [(1.0, 0.5), (3.0, 0.5), (1.0, 0.3), (2.0, 0.0), (1.0, 1.0)]
 
 
 @pytest.mark.parametrize("of", WORLDS, ids=["continuous", "binary"])
@@ -24,6 +25,19 @@ def test_what_a_frozen_readout_gives_over_all_people(of: Labelled) -> None:
         assert share == pytest.approx(frozen.share(), abs=0.03)
         inside = np.abs(a - frozen.readout(z)[:, 0]) <= 1.5 * frozen.sd
         assert inside.mean() == pytest.approx(frozen.coverage(1.5), abs=0.015)
+
+
+@pytest.mark.parametrize(("gain", "between"), SHADES)
+def test_the_share_of_a_frozen_readout_over_all_people(gain: float, between: float) -> None:
+    of, rng = Labelled("shade", "continuous", gain, between), np.random.default_rng(3)
+    codes = images_of(rng, PEOPLE)
+    # Few people make a read-out of its own slope, offset and directions.
+    for frozen in (freeze(of, 15, 2), freeze(of, 200, 2)):
+        share = sums_by_identity(frozen.recovered(*of.draw(rng, codes)), codes).share(np.ones(PEOPLE))
+        assert share == pytest.approx(frozen.share(), abs=0.03)
+    assert freeze(of, 2000, 2).share() == pytest.approx(of.share(), abs=0.02)
+    if between in (0.0, 1.0):
+        assert of.share() == between
 
 
 @pytest.mark.parametrize("of", WORLDS, ids=["continuous", "binary"])

@@ -18,7 +18,7 @@ from attribute_recovery.statistics.bootstrap import identity_mean_interval, pair
 from attribute_recovery.statistics.interval import effective_identities, student_ends, student_reach
 from attribute_recovery.statistics.paired import resample
 
-CODES = np.repeat(np.arange(20), np.arange(20) % 3 + 2)
+CODES = np.repeat(np.arange(20), np.arange(20) % 4 + 1)
 PEOPLE = np.array([f"test-{code:02d}" for code in CODES], dtype=object)
 
 
@@ -116,8 +116,8 @@ def test_effects_and_flips_come_back_with_their_intervals(table: pd.DataFrame, d
 
 
 def test_parts_of_no_share_are_refused() -> None:
-    with pytest.raises(ValueError, match="parts: found between, means, allowed"):
-        sums_of_parts({"means": np.ones(2), "between": np.ones(2)}, np.ones(2))
+    with pytest.raises(ValueError, match="parts: found between, squares, allowed"):
+        sums_of_parts({"squares": np.ones(2), "between": np.ones(2)}, np.ones(2))
 
 
 def test_tables_are_joined_and_none_make_an_empty_one() -> None:

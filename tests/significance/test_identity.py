@@ -22,7 +22,7 @@ def _one(recovered: Any, permutations: Any) -> Any:
 
 def test_an_attribute_of_people_is_all_identity(make_recovered: Any, permutations: Any) -> None:
     found = _one(make_recovered("length", CODES, hit=0.7), permutations)
-    assert found.interval.estimate == 1.0
+    assert (found.interval.low, found.interval.estimate, found.interval.high) == (1.0, 1.0, 1.0)
     assert np.isnan(found.within)
     assert found.icc_true == pytest.approx(1.0)
     assert found.icc_recovered > 0.5
@@ -31,9 +31,10 @@ def test_an_attribute_of_people_is_all_identity(make_recovered: Any, permutation
 
 def test_an_attribute_of_images_is_not(make_recovered: Any, permutations: Any) -> None:
     found = _one(make_recovered("yaw", CODES, hit=0.7), permutations)
-    # Errors of single images shrink in the mean over eight, as the attribute does: R² 0.7 between too. By
-    # components of variance nothing is left between identities.
+    # The mean of eight images is read as well as each of them, and yet nothing lies between identities.
+    assert found.between == pytest.approx(0, abs=0.02)
     assert found.within == pytest.approx(-0.5 * np.log(0.3), abs=0.1)
+    assert found.interval.estimate < 0.02 and found.interval.low == 0 and found.interval.high < 0.06
     assert found.variance_share == pytest.approx(0, abs=0.05)
     assert found.icc_true == pytest.approx(0, abs=0.05)
     assert found.p > 0.2
@@ -46,6 +47,16 @@ def test_a_mixed_attribute_is_split_and_tested_both_ways(make_recovered: Any, pe
     assert 0.1 < found.variance_share < 0.9
     assert found.p == found.p_by_scheme["identity"] == 0.01
     assert found.p_by_scheme["image"] > 0.5
+
+
+def test_people_of_one_image_make_no_interval_narrower(make_recovered: Any) -> None:
+    few = np.repeat(np.arange(12), 6)
+    many = np.concatenate([few, 12 + np.arange(200)])
+    reach = []
+    for codes in (few, many):
+        found = _one(make_recovered("hair", codes, hit=0.9), draw_permutations(codes, 19, 0))
+        reach.append(found.interval.high - found.interval.low)
+    assert reach[1] > 0.6 * reach[0]
 
 
 @pytest.mark.parametrize("name", ["length", "hair", "glasses", "yaw"])

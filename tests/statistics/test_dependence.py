@@ -11,8 +11,9 @@ from scipy.stats import entropy as scipy_entropy
 from scipy.stats import norm
 
 from attribute_recovery.statistics.dependence import (
+    between_within_gaussian,
     between_within_information,
-    between_within_r2,
+    bounded_information,
     categorical_log_loss,
     entropy,
     gaussian_information,
@@ -158,16 +159,17 @@ def simulate(
     return people, math.sqrt(within) * rng.normal(size=n * images), identities
 
 
-def test_r2_between_and_within_of_known_noise() -> None:
+def test_parts_of_known_noise_are_those_of_their_variances() -> None:
     rng = np.random.default_rng(4)
     people, images, identities = simulate(rng, 3000, 10, 1.0, 1.0)
     error_people, error_images, _ = simulate(rng, 3000, 10, 0.36, 0.75)
-    result = between_within_r2(people + images + error_people + error_images, people + images, identities)
-    # Means of ten images carry a tenth of the image parts: (0.36 + 0.075) of (1 + 0.1).
-    assert result.between_r2 == pytest.approx(1 - 0.435 / 1.1, abs=0.02)
-    assert result.within_r2 == pytest.approx(0.25, abs=0.02)
-    nats = gaussian_information(result.between_r2), gaussian_information(result.within_r2)
-    assert result.share == pytest.approx(nats[0] / sum(nats))
+    result = between_within_gaussian(
+        people + images + error_people + error_images, people + images, identities
+    )
+    assert result.between == pytest.approx(gaussian_information((1.0 - 0.36) / 2), abs=0.015)
+    assert result.total == pytest.approx(gaussian_information((2.0 - 1.11) / 2), abs=0.015)
+    assert result.within == result.total - result.between
+    assert result.share == pytest.approx(result.between / result.total)
     assert result.variance_share == pytest.approx(0.64 / (0.64 + 0.25), abs=0.02)
     assert (result.n_identities, result.n_images) == (3000, 30_000)
 
@@ -175,48 +177,95 @@ def test_r2_between_and_within_of_known_noise() -> None:
 def test_attribute_of_the_identity_is_all_between() -> None:
     rng = np.random.default_rng(5)
     people, _, identities = simulate(rng, 200, 8, 1.0, 0.0)
-    result = between_within_r2(people + 0.5 * rng.normal(size=1600), people, identities)
-    assert result.between_r2 > 0.9
-    assert math.isnan(result.within_r2)
+    result = between_within_gaussian(people + 0.5 * rng.normal(size=1600), people, identities)
+    # Errors of single images are not in what two images have in common.
+    assert result.between > 2 > result.total > gaussian_information(0.7)
+    assert math.isnan(result.within)
     assert (result.share, result.variance_share) == (1.0, 1.0)
 
 
-def test_attribute_of_the_image_has_no_variance_share_though_means_are_read() -> None:
+def test_attribute_of_the_image_has_no_share_though_means_are_read() -> None:
     rng = np.random.default_rng(6)
     _, images, identities = simulate(rng, 400, 10, 0.0, 1.0)
-    result = between_within_r2(0.9 * images, images, identities)
-    assert result.between_r2 == pytest.approx(0.99, abs=0.001)
-    assert result.within_r2 == pytest.approx(0.99, abs=0.001)
-    assert result.share == pytest.approx(0.5, abs=0.02)
-    assert result.variance_share < 0.05
+    result = between_within_gaussian(0.9 * images, images, identities)
+    assert result.between == pytest.approx(0.0, abs=0.01)
+    assert result.within == pytest.approx(gaussian_information(0.99), abs=0.02)
+    assert result.share < 0.01 and result.variance_share < 0.05
+
+
+def test_parts_are_means_over_pairs_of_different_images() -> None:
+    rng = np.random.default_rng(10)
+    identities = np.repeat(np.arange(9), [1, 2, 3, 5, 1, 4, 2, 2, 3])
+    truth = 5 + rng.normal(size=9)[identities] + rng.normal(size=23)
+    read = 0.7 * truth + rng.normal(size=23)
+    result = between_within_gaussian(read, truth, identities)
+    several = ~np.isin(identities, [0, 4])
+    error, centred = truth - read, truth - truth[several].mean()
+
+    def products(values: np.ndarray) -> float:
+        found = 0.0
+        for person in np.unique(identities[several]):
+            own = np.flatnonzero(identities == person)
+            pairs = [values[i] * values[j] for i in own for j in own if i != j]
+            found += len(own) * float(np.mean(pairs)) / 21
+        return found
+
+    # About the mean of the 21, which is itself drawn: 1 / k of people and 1 / 21 of images.
+    k = 21**2 / (2**2 + 3**2 + 5**2 + 4**2 + 2**2 + 2**2 + 3**2)
+    of_images = float(np.mean(centred[several] ** 2)) - products(centred)
+    of_people = (products(centred) + of_images / 21) / (1 - 1 / k)
+    variance = of_people + of_images
+    assert result.between == pytest.approx(gaussian_information((of_people - products(error)) / variance))
+    r2 = 1 - float(np.mean(error[several] ** 2)) / variance
+    assert result.total == pytest.approx(gaussian_information(r2))
+    assert (result.n_identities, result.n_images) == (7, 21)
+
+
+def test_variances_of_few_people_are_unbiased() -> None:
+    """Explained without error, variances between people and of images are those of all people on average."""
+    rng, identities = np.random.default_rng(11), np.repeat(np.arange(6), [2, 3, 8, 2, 4, 2])
+    variances, explained = [], []
+    for _ in range(4000):
+        truth = rng.normal(size=6)[identities] + rng.normal(size=21)
+        # Little error is left: R² tells T, and what is explained between people σ².
+        error = math.sqrt(0.02) * rng.normal(size=21)
+        found = between_within_gaussian(truth - error, truth, identities)
+        variance = float(np.mean(error**2)) / math.exp(-2 * found.total)
+        variances.append(variance)
+        explained.append(-math.expm1(-2 * found.between) * variance)
+    assert np.mean(variances) == pytest.approx(2.0, abs=0.04)
+    assert np.mean(explained) == pytest.approx(1.0, abs=0.04)
+
+
+def test_one_person_tells_nothing_of_people() -> None:
+    result = between_within_gaussian([0.1, 0.9, 0.4], [0.0, 1.0, 3.0], ["a", "a", "b"])
+    assert np.isnan([result.between, result.within, result.total, result.share]).all()
 
 
 def test_prediction_of_people_only_leaves_nothing_within() -> None:
     rng = np.random.default_rng(7)
     people, images, identities = simulate(rng, 300, 6, 1.0, 1.0)
-    result = between_within_r2(people, people + images, identities)
-    assert result.within_r2 == pytest.approx(0.0, abs=1e-9)
-    assert result.share == pytest.approx(1.0)
-    useless = between_within_r2(rng.permutation(people) * 5, people + images, identities)
-    assert useless.between_r2 < 0
-    assert math.isnan(useless.share)
+    result = between_within_gaussian(people, people + images, identities)
+    assert result.within == pytest.approx(0.0, abs=0.02)
+    assert result.share == pytest.approx(1.0, abs=0.03)
+    exchanged = 5 * rng.permutation(people.reshape(300, 6)).ravel()
+    useless = between_within_gaussian(exchanged, people + images, identities)
+    assert useless.between < 0 and useless.total < 0
 
 
-def test_perfect_prediction_has_no_share_in_nats() -> None:
+def test_perfect_prediction_counts_as_a_little_less() -> None:
     rng = np.random.default_rng(8)
     people, images, identities = simulate(rng, 300, 6, 1.0, 3.0)
-    result = between_within_r2(people + images, people + images, identities)
-    assert (result.between_r2, result.within_r2) == (1.0, 1.0)
-    assert math.isnan(result.share)
+    result = between_within_gaussian(people + images, people + images, identities)
+    assert result.between == pytest.approx(gaussian_information(0.25), abs=0.03)
+    assert result.total == bounded_information(1.0) == bounded_information(2.0)
     assert result.variance_share == pytest.approx(0.25, abs=0.04)
+    assert math.isnan(bounded_information(math.nan))
 
 
-def test_offset_of_deviations_costs_nothing_between_or_within_alone() -> None:
-    rng = np.random.default_rng(9)
-    people, images, identities = simulate(rng, 300, 6, 1.0, 1.0)
-    result = between_within_r2(2 * people + images, people + images, identities)
-    assert result.within_r2 == pytest.approx(1.0, abs=1e-2)
-    assert result.between_r2 < 0.4
+def test_what_does_not_vary_has_no_share() -> None:
+    result = between_within_gaussian([1.0, 2.0, 1.5, 0.0], np.ones(4), [0, 0, 1, 1])
+    assert np.isnan([result.between, result.within, result.total, result.share]).all()
 
 
 def binary(

@@ -14,6 +14,7 @@ from attribute_recovery.statistics.interval import (
     replicate_interval,
     share_ends,
     student_ends,
+    tailed_identities,
     unanimous_ends,
 )
 
@@ -90,19 +91,46 @@ def test_variance_of_a_u_statistic_is_unbiased() -> None:
 def test_shares_are_refused_by_the_contrast_of_their_parts() -> None:
     rng = np.random.default_rng(2)
     replicates = rng.multivariate_normal([0.3, 0.2], 0.01 * np.eye(2), size=20_000)
-    low, high = share_ends((0.3, 0.2), replicates, 50, 0.95)
+    people = rng.uniform(size=(50, 2))  # lighter tails than the normal's: all count
+
+    def ends(parts: tuple[float, float], drawn: np.ndarray) -> tuple[float, float]:
+        return share_ends(parts, drawn, people, 50, 0.95)
+
+    low, high = ends((0.3, 0.2), replicates)
     reach = t.isf(0.025, 49) * np.sqrt(50 / 49) * 0.1
     for end, side in ((low, 1), (high, -1)):
         contrast = (1 - end) * 0.3 - end * 0.2
         assert contrast == pytest.approx(side * reach * np.hypot(1 - end, end), abs=0.004)
     one_part = np.stack([replicates[:, 0], np.full(20_000, np.nan)], axis=1)
-    surely = share_ends((0.3, np.nan), one_part, 50, 0.95)
+    surely = ends((0.3, np.nan), one_part)
     assert surely == (1.0, 1.0)
-    assert share_ends((0.05, np.nan), one_part - 0.25, 50, 0.95) == (0.0, 1.0)
-    assert share_ends((-0.2, 0.3), replicates - [0.5, -0.1], 50, 0.95)[0] == 0.0
-    assert share_ends((-4.7, 0.5), replicates - [5, -0.3], 50, 0.95) == (0.0, 0.0)
-    assert share_ends((0.3, -4.8), replicates - [0, 5], 50, 0.95) == (1.0, 1.0)
-    assert share_ends((-4.7, -4.8), replicates - 5, 50, 0.95) == (0.0, 1.0)  # no part is there to be shared
+    assert ends((0.05, np.nan), one_part - 0.25) == (0.0, 1.0)
+    assert ends((-0.2, 0.3), replicates - [0.5, -0.1])[0] == 0.0
+    assert ends((-4.7, 0.5), replicates - [5, -0.3]) == (0.0, 0.0)
+    assert ends((0.3, -4.8), replicates - [0, 5]) == (1.0, 1.0)
+    assert ends((-4.7, -4.8), replicates - 5) == (0.0, 1.0)  # no part is there to be shared
+    # One person of fifty who makes most of it leaves few degrees of freedom.
+    odd = people.copy()
+    odd[0] += 20
+    assert share_ends((0.3, 0.2), replicates, odd, 50, 0.95)[0] < low - 0.1
+
+
+def test_tails_take_degrees_of_freedom_away() -> None:
+    rng = np.random.default_rng(6)
+    drawn = {"normal": rng.normal(size=(2000, 20)), "exponential": rng.exponential(size=(2000, 20))}
+    found = {name: tailed_identities(20, values) for name, values in drawn.items()}
+    assert all(((each > 1) & (each <= 20)).all() for each in found.values())
+    assert np.median(found["normal"]) == 20 > 14 > np.median(found["exponential"])
+    few = rng.exponential(size=(3, 3))
+    assert tailed_identities(2.5, few).tolist() == [2.5] * 3
+    assert tailed_identities(7.0, np.ones((2, 9))).tolist() == [7.0] * 2
+    # χ² of as many degrees of freedom varies as the variance does, over many people.
+    values = rng.exponential(size=(4000, 200))
+    spread = values.var(axis=1, ddof=1)
+    known = 2 / spread.var()
+    assert tailed_identities(1e9, rng.exponential(size=(1, 1_000_000)))[0] / 1e6 == pytest.approx(
+        known / 200, rel=0.1
+    )
 
 
 def test_undefined_replicates_leave_no_ends() -> None:

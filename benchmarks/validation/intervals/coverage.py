@@ -26,6 +26,7 @@ from benchmarks.validation.intervals.measures import (
     MOVED,
     NEAR,
     OTHER_DISTANCES,
+    SHADE_BY_IMAGE,
     Options,
     compared,
     frozen,
@@ -45,7 +46,7 @@ WORLDS: tuple[Callable[[Rng, int, Options], dict[str, Interval | None]], ...] = 
     measures.rates,
 )
 # What the read-out of an attribute that is not there, or not the person's, must not claim.
-ZERO = ("retained information, absent", "identity share, by image")
+ZERO = ("retained information, absent", "identity share, by image", "identity share, shade by image")
 FITTED_ON = (25, 100, 400, 1600)
 
 
@@ -206,7 +207,7 @@ def truths(found: Mapping[str, Found]) -> dict[str, float]:
         for of in (MIXED, CLASSES, BY_IMAGE, ABSENT)
     }
     known["coverage of forecasts"] = fixed[MIXED].coverage(COVERED)
-    known["identity share, mixed"] = fixed[MIXED].share()
+    known |= {f"identity share, {of.name}": frozen(of).share() for of in (MIXED, SHADE_BY_IMAGE)}
     known |= {f"identity share, {name}": share for name, share in shares.items()}
     known["difference of retained information"] = _less(MIXED, FAINTER, lambda one: frozen(one).information())
     known["difference of identity shares"] = _less(MIXED, FAINTER, lambda one: frozen(one).share())

@@ -44,6 +44,7 @@ MIXED = Labelled("mixed", "continuous", 1.0)
 FAINTER = Labelled("mixed", "continuous", 0.8)
 CLASSES = Labelled("classes", "binary", 1.0, 1.0)
 BY_IMAGE = Labelled("by image", "binary", 1.0, 0.0)
+SHADE_BY_IMAGE = Labelled("shade by image", "continuous", 1.0, 0.0)
 ABSENT = Labelled("absent", "continuous", 0.0)
 FROZEN_ON, FROZEN_SEED = 200, 7
 MOVED, LESS_MOVED = Moved(), Moved(dose=0.7)
@@ -95,9 +96,12 @@ def readouts(rng: Rng, k: int, options: Options) -> dict[str, Interval | None]:
             second = frozen(FAINTER).recovered(other, a)
             gain["fainter"] = gains(second.forecast, second.truth, second.marginal)
             sums["fainter"] = sums_by_identity(second, codes)
-    three = [sums[name] for name in ("mixed", "classes", "by image")]
-    shares = share_intervals(three, codes, n_boot=options.n_boot, seed=options.seed)
-    for name, interval in zip(("mixed", "classes", "by image"), shares, strict=True):
+    shade = frozen(SHADE_BY_IMAGE).recovered(*SHADE_BY_IMAGE.draw(rng, codes))
+    sums[SHADE_BY_IMAGE.name] = sums_by_identity(shade, codes)
+    shown = ("mixed", "classes", "by image", SHADE_BY_IMAGE.name)
+    of_shown = [sums[name] for name in shown]
+    shares = share_intervals(of_shown, codes, n_boot=options.n_boot, seed=options.seed)
+    for name, interval in zip(shown, shares, strict=True):
         found[f"identity share, {name}"] = interval
     counts = np.bincount(codes).astype(np.float64)
     information = [ratio_of_sums(np.bincount(codes, gain[name]), counts) for name in ("mixed", "fainter")]

@@ -26,6 +26,7 @@ from attribute_recovery.recovery.forecast import (
 from attribute_recovery.recovery.linear import LinearReadout, fit_logistic, fit_ridge
 from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, Forecast
 from attribute_recovery.significance.forecasts import Recovered
+from attribute_recovery.significance.shares import share_of
 from attribute_recovery.statistics.dependence import gaussian_information
 from attribute_recovery.statistics.inputs import FloatArray, IntArray
 
@@ -45,11 +46,6 @@ NODES = 160
 def images_of(rng: Rng, k: int, most: int = MOST) -> IntArray:
     """Person of each image as a number, (n,), 2 to `most` images each of k people."""
     return np.repeat(np.arange(k), rng.integers(FEWEST, most + 1, size=k))
-
-
-def mean_inverse_count(most: int = MOST) -> float:
-    """E[1 / n] for n images of a person."""
-    return float(np.mean(1 / np.arange(FEWEST, most + 1)))
 
 
 @dataclass(frozen=True)
@@ -186,19 +182,12 @@ def freeze(of: Labelled, people: int, seed: int) -> Frozen:
 
 def _continuous_share(of: Labelled, slope: float, off: float, offset: float) -> float:
     """Share for m = slope z₁ + (a part of variance `off` along other directions) + offset."""
-    g, inverse = of.gain, mean_inverse_count()
-    left = 1 - g * slope  # a − m = left · a − slope · noise − …
-
-    def error(attribute: float, noise: float) -> float:
-        return left**2 * attribute + (slope**2 + off) * noise
-
-    person = error(of.between, NOISE_BETWEEN)
-    image = error(1 - of.between, 1 - NOISE_BETWEEN)
-    means = of.between + (1 - of.between) * inverse
-    between = gaussian_information(1 - (offset**2 + person + image * inverse) / means)
-    within = gaussian_information(1 - image / (1 - of.between))
-    parts = max(between, 0.0), max(within, 0.0)
-    return parts[0] / sum(parts)
+    left = 1 - of.gain * slope  # a − m = left · a − slope · noise − …
+    error = left**2 + slope**2 + off + offset**2
+    # What two images of a person have in common, of the attribute, whose variance is 1, and of the error.
+    error_between = left**2 * of.between + (slope**2 + off) * NOISE_BETWEEN + offset**2
+    between = gaussian_information(of.between - error_between)
+    return share_of(between, gaussian_information(1 - error) - between)
 
 
 def _binary_gain(w: FloatArray, b: float, g: float, marginal: float) -> float:

@@ -74,9 +74,11 @@ def known_measures() -> tuple[Measure, ...]:
             "identity_share",
             "Identity share",
             "Whether the embedding holds the attribute as part of who somebody is (between people) or of how "
-            "one image looks (within a person): between / (between + within). Any read-out of an embedding "
-            "clusters by person, so of the intraclass correlation (ICC) of the recovered attribute only the "
-            "excess over read-outs trained on permuted labels is interpreted.",
+            "one image looks (within a person): between / (between + within). Between counts only what "
+            "different images of a person have in common, so a passing state has none, however well it is "
+            "read. Any read-out of an embedding clusters by person, so of the intraclass correlation (ICC) "
+            "of the recovered attribute only the excess over read-outs trained on permuted labels is "
+            "interpreted.",
             "between / (between + within)",
             (
                 Column("between_nats", "between, nats"),

@@ -17,6 +17,9 @@ from attribute_recovery.statistics.inputs import FloatArray, IntArray, identity_
 
 Names = npt.NDArray[np.object_]
 
+# Of the identity share of a continuous attribute, beside its images: fields of `shares.ContinuousSums`.
+CONTINUOUS_PARTS = ("values", "squares", "deviations", "errors", "error_deviations")
+
 KEYS = ("measure", "attribute", "direction")
 COLUMNS = (*KEYS, "part", "identity", "other", "n", "total")
 
@@ -55,18 +58,15 @@ def _encoded(found: list[Recovered], people: Names) -> Iterator[pd.DataFrame]:
         gain = np.bincount(codes, weights=gains(one.forecast, one.truth, one.marginal))
         yield _rows(keys | {"measure": "retained_information", "part": ""}, names, counts, gain)
         sums = sums_by_identity(one, codes)
-        for part, column, images in _parts_of(sums, counts):
+        images = sums.images.astype(np.int64)
+        for part, column in _parts_of(sums):
             yield _rows(keys | {"measure": "identity_share", "part": part}, names, images, column)
 
 
-def _parts_of(sums: Sums, counts: IntArray) -> Iterator[tuple[str, FloatArray, IntArray]]:
-    if isinstance(sums, DiscreteSums):
-        images = sums.images.astype(np.int64)
-        yield "between", sums.between, images
-        yield "within", sums.within, images
-        return
-    for part in ("means", "error_of_means", "deviations", "error_of_deviations"):
-        yield part, getattr(sums, part), counts
+def _parts_of(sums: Sums) -> Iterator[tuple[str, FloatArray]]:
+    names = ("between", "within") if isinstance(sums, DiscreteSums) else CONTINUOUS_PARTS
+    for part in names:
+        yield part, getattr(sums, part)
 
 
 def _effects(effects: list[Effect], people: Names) -> Iterator[pd.DataFrame]:
@@ -108,15 +108,13 @@ def sums_of_parts(parts: dict[str, FloatArray], images: FloatArray) -> Sums:
 
     Args:
         parts: totals by part, (k,) each.
-        images: images of each identity, (k,).
+        images: images of each identity, 0 where there is but one, (k,).
 
     Raises:
         ValueError: the parts are neither those of a continuous nor those of a discrete attribute.
     """
     if set(parts) == {"between", "within"}:
         return DiscreteSums(parts["between"], parts["within"], images)
-    if set(parts) == {"means", "error_of_means", "deviations", "error_of_deviations"}:
-        return ContinuousSums(
-            parts["means"], parts["error_of_means"], parts["deviations"], parts["error_of_deviations"]
-        )
+    if set(parts) == set(CONTINUOUS_PARTS):
+        return ContinuousSums(images, **parts)
     raise ValueError(f"parts: found {', '.join(sorted(parts))}, allowed are those of `shares.Sums`")

@@ -1,14 +1,21 @@
 """Identity share: whether z carries an attribute as part of who somebody is.
 
-Out of sample, z is asked for the identity's mean of the attribute (between) and for the deviation from it
-(within); the share is between / (between + within), both in nats. A read-out of z inherits z's own clustering
-by identity, so the intraclass correlation of what is recovered means nothing by itself: beside it stands the
-one that read-outs reach whose labels were exchanged between identities, and only the excess says something.
+Of what z tells about the attribute of an image, out of sample and in nats, how much lies in what the person's
+images have in common (between), and how much in the image alone (within): the share is between / (between +
+within). Only different images of a person speak for the person, so that a state of single images, however
+well it is read, counts as none; people of whom there is one image say nothing. A continuous attribute of
+variance T, of which B is explained between people, has −log(1 − B / T) / 2 between, and the rest of
+−log(1 − R²) / 2 within. A discrete one has between what the mean forecast for the person's other images gains
+in log loss, and within what the image's own forecast gains beyond.
+
+A read-out of z inherits z's own clustering by identity, so the intraclass correlation of what is recovered
+means nothing by itself: beside it stands the one that read-outs reach whose labels were exchanged between
+identities, and only the excess says something.
 
 p-values. Whole identities exchanged (levels identity and mixed): is anything carried between identities?
 Images exchanged within identities (level image; beside the other for mixed): is more carried between
 identities than within them, seen against images that are exchangeable? Exchanging images leaves the
-identities' means where they are, so for an attribute of single images that is read well this p is near 1.
+identities' means where they are, so for an attribute that is read well in single images this p is near 1.
 """
 
 import math
@@ -32,14 +39,13 @@ from attribute_recovery.significance.shares import (
     ContinuousStatistics,
     DiscreteStatistics,
     Sums,
-    nats,
     share_of,
     sums_by_identity,
 )
 from attribute_recovery.statistics.bootstrap import Interval, identity_weights
 from attribute_recovery.statistics.dependence import (
+    between_within_gaussian,
     between_within_information,
-    between_within_r2,
     icc1,
 )
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, identity_codes
@@ -131,9 +137,7 @@ def share_intervals(sums: Sequence[Sums], codes: IntArray, *, n_boot: int, seed:
     Raises:
         ValueError: there are fewer than two people.
     """
-    counts = np.bincount(codes)
-    k = len(counts)
-    effective = effective_identities(counts)
+    k = len(np.bincount(codes))
     weights = np.concatenate(list(identity_weights(k, n_boot, seed, n_boot)))
     intervals = []
     for one in sums:
@@ -142,7 +146,10 @@ def share_intervals(sums: Sequence[Sums], codes: IntArray, *, n_boot: int, seed:
         estimate, defined = share_of(*parts), np.isfinite(replicates).any(axis=1)
         low, high = math.nan, math.nan
         if not math.isnan(estimate) and defined.mean() >= LEAST_DEFINED:
-            low, high = share_ends(parts, replicates[defined], effective, LEVEL)
+            # People of one image are resampled, and carry nothing.
+            effective, carry = effective_identities(one.images), np.flatnonzero(one.images)
+            contributions = np.array([one.parts(1.0 - (np.arange(k) == person)) for person in carry])
+            low, high = share_ends(parts, replicates[defined], contributions, effective, LEVEL)
         intervals.append(Interval(estimate, low, high, k, int(defined.sum()), LEVEL))
     return tuple(intervals)
 
@@ -150,8 +157,8 @@ def share_intervals(sums: Sequence[Sums], codes: IntArray, *, n_boot: int, seed:
 def _parts(recovered: Recovered, codes: IntArray) -> tuple[float, float]:
     """Between and within in nats."""
     if isinstance(recovered.forecast, ContinuousForecast):
-        found = between_within_r2(recovered.forecast.mean, recovered.truth, codes)
-        return nats(found.between_r2), nats(found.within_r2)
+        found = between_within_gaussian(recovered.forecast.mean, recovered.truth, codes)
+        return found.between, found.within
     assert isinstance(recovered.marginal, DiscreteMarginal)
     split = between_within_information(
         recovered.forecast.probabilities,
@@ -166,7 +173,7 @@ def _parts(recovered: Recovered, codes: IntArray) -> tuple[float, float]:
 def _variance_share(recovered: Recovered, people: IntArray) -> float:
     """Share of explained variance between identities; of several columns the mean of those that have one."""
     pairs = zip(recovered.readouts().T, recovered.targets().T, strict=True)
-    shares = [between_within_r2(read, true, people).variance_share for read, true in pairs]
+    shares = [between_within_gaussian(read, true, people).variance_share for read, true in pairs]
     defined = [share for share in shares if not math.isnan(share)]
     return float(np.mean(defined)) if defined else math.nan
 

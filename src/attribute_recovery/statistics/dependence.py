@@ -18,27 +18,29 @@ from attribute_recovery.statistics.inputs import (
     identity_codes,
     require_length,
 )
+from attribute_recovery.statistics.interval import effective_identities
 
 
 @dataclass(frozen=True)
-class BetweenWithin:
-    """How well an attribute is read, apart for who somebody is and for how the images of one person differ.
+class BetweenWithinGaussian:
+    """How well a continuous attribute is read, apart for what the images of one person have in common and for
+    how they differ, as information of Gaussians in nats.
 
     Attributes:
-        between_r2: Out-of-sample R2 for the identities' means, each identity counted once.
-        within_r2: Out-of-sample R2 for the deviations of images from their identity's mean; NaN where there
-            are no deviations (an attribute of the identity level).
-        share: between / (between + within), both R2 first turned into nats by -log(1 - R2) / 2, so that it
-            stands on one scale with discrete attributes. Negative parts count as 0; NaN where neither is
-            positive.
-        variance_share: The same share of explained variance, split by components of variance (ANOVA), so that
-            an identity's mean moved only by the few images at hand does not count as identity.
-        n_identities: Identities.
-        n_images: Images.
+        between: -log(1 - B / T) / 2, T the variance over images, B the variance that is explained between
+            people.
+        within: The rest, total - between; NaN where images of a person do not differ.
+        total: -log(1 - R2) / 2 of the read-out of single images.
+        share: between / (between + within), negative parts counted as 0; NaN where neither is positive.
+        variance_share: The share of explained variance that lies between identities, by components of
+            variance (ANOVA), everybody counted.
+        n_identities: Identities with at least two images; the others are left out.
+        n_images: Their images.
     """
 
-    between_r2: float
-    within_r2: float
+    between: float
+    within: float
+    total: float
     share: float
     variance_share: float
     n_identities: int
@@ -47,7 +49,7 @@ class BetweenWithin:
 
 @dataclass(frozen=True)
 class BetweenWithinInformation:
-    """The same for a discrete attribute: gains in log loss, in nats an image.
+    """The same split for a discrete attribute: gains in log loss, in nats an image.
 
     Attributes:
         between: Gain over the marginal when an image's class is predicted by the mean prediction for the
@@ -167,6 +169,11 @@ def gaussian_information(r2: float) -> float:
     return -0.5 * math.log1p(-r2)
 
 
+def bounded_information(r2: float) -> float:
+    """`gaussian_information` of an estimate: R2 of 1 or more counts as a little less, NaN stays NaN."""
+    return math.nan if math.isnan(r2) else gaussian_information(min(r2, 1 - 1e-12))
+
+
 def gaussian_log_loss(y: npt.ArrayLike, mean: npt.ArrayLike, sd: npt.ArrayLike) -> FloatArray:
     """-log of the normal density, sample by sample; components of a vector are independent given the mean.
 
@@ -240,14 +247,14 @@ def icc1(values: npt.ArrayLike, identities: npt.ArrayLike) -> float:
     return (between - within) / total if np.ptp(checked) > 0 else math.nan
 
 
-def between_within_r2(
+def between_within_gaussian(
     predicted: npt.ArrayLike, true: npt.ArrayLike, identities: npt.ArrayLike
-) -> BetweenWithin:
+) -> BetweenWithinGaussian:
     """Split of how well a continuous attribute is read, between identities and within them.
 
-    R2 = 1 - sum (true - predicted)^2 / sum (true - mean)^2, for identity means and for deviations from them.
-    An identity's mean over few images also moves with those images: an attribute of the image level that is
-    read well has a high `between_r2` too, on a tiny variance; `variance_share` takes that part out.
+    The variance between people, and what is left of it in the errors, are means of products of two
+    *different* images of a person: in a person's mean the images at hand would count as person, and an
+    attribute that has nothing to do with identity is read in the mean as well as in each image.
 
     Args:
         predicted: Held-out predictions, shape (n,).
@@ -255,7 +262,7 @@ def between_within_r2(
         identities: Identity of each image, shape (n,).
 
     Returns:
-        Both R2 with their shares.
+        Both parts with their share.
 
     Raises:
         ValueError: If shapes differ, values are not finite, there are fewer than 2 identities, or none has
@@ -263,20 +270,23 @@ def between_within_r2(
     """
     truth, guess = finite_vector("true", true), finite_vector("predicted", predicted)
     require_length("predicted", guess, len(truth))
-    codes, k = identity_codes("identities", identities, len(truth))
-    true_means, true_deviations = _means_and_deviations(truth, codes, k)
-    means, deviations = _means_and_deviations(guess, codes, k)
-    between = _r2(means, true_means, true_means.mean())
-    # Deviations that are only rounding are none: the R2 of rounding errors would be arbitrary.
-    moves = np.abs(true_deviations).max() > 1e-9 * np.abs(truth).max()
-    within = _r2(deviations, true_deviations, 0.0) if moves else math.nan
-    return BetweenWithin(
-        between,
-        within,
-        _share(_nats(between), _nats(within)),
-        _share(*_explained_components(guess, truth, identities)),
-        k,
-        len(truth),
+    variance_share = _share(*_explained_components(guess, truth, identities))
+    codes, _ = identity_codes("identities", identities, len(truth))
+    counts = np.bincount(codes)
+    kept = counts[codes] > 1
+    a, error, people = truth[kept] - truth[kept].mean(), (truth - guess)[kept], codes[kept]
+    of_people, of_images = _variances(a, people)
+    variance = of_people + of_images
+    between = within = total = math.nan
+    if variance > 0:
+        between = bounded_information((of_people - _variance_between(error, people)) / variance)
+        total = bounded_information(1 - float(np.mean(error**2)) / variance)
+        # Deviations that are only rounding are none: what is read of rounding errors would be arbitrary.
+        deviations = _means_and_deviations(truth, codes, len(counts))[1]
+        within = total - between if np.abs(deviations).max() > 1e-9 * np.abs(truth).max() else math.nan
+    share = _share(*(0.0 if math.isnan(part) else part for part in (between, within)))
+    return BetweenWithinGaussian(
+        between, within, total, share, variance_share, int((counts > 1).sum()), len(a)
     )
 
 
@@ -366,22 +376,22 @@ def _explained_components(
     return between, true_within - left_within
 
 
-def _r2(predicted: FloatArray, true: FloatArray, centre: float) -> float:
-    """1 - residual / total sum of squares around the centre; NaN where the total is 0."""
-    total = float(np.sum((true - centre) ** 2))
-    return 1 - float(np.sum((true - predicted) ** 2)) / total if total > 0 else math.nan
+def _variance_between(values: FloatArray, codes: npt.NDArray[np.int64]) -> float:
+    """Mean over images (n,) of the products of two different images of their person; all have two."""
+    counts = np.bincount(codes)
+    sums, squares = np.bincount(codes, weights=values), np.bincount(codes, weights=values**2)
+    return float(np.sum((sums**2 - squares)[counts > 0] / (counts[counts > 0] - 1)) / len(values))
 
 
-def _nats(r2: float) -> float:
-    """Gaussian information, 0 for what is undefined, infinite for a perfect prediction."""
-    if math.isnan(r2):
-        return 0.0
-    return gaussian_information(r2) if r2 < 1 else math.inf
+def _variances(values: FloatArray, codes: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Variance between people and among a person's images, unbiased; values (n,) less their mean, which holds
+    1 / k of the former and 1 / n of the latter. NaN where there is but one person."""
+    k, products = effective_identities(np.bincount(codes)), _variance_between(values, codes)
+    among = float(np.mean(values**2)) - products
+    return (products + among / len(values)) * k / (k - 1) if k > 1 else math.nan, among
 
 
 def _share(between: float, within: float) -> float:
     """between / (between + within) of the positive parts."""
     between, within = max(between, 0.0), max(within, 0.0)
-    if math.isinf(between) or math.isinf(within):
-        return math.nan if between == within else float(math.isinf(between))
     return between / (between + within) if between + within > 0 else math.nan

@@ -101,7 +101,7 @@ def student_ends(
     >>> [round(end, 3) for end in student_ends(0.9, 0.05, 10, 0.95, (0.0, 1.0))]
     [0.719, 0.969]
     """
-    reach = student_reach(effective, level) * error
+    reach = float(student_reach(effective, level)) * error
     low, high = (-math.inf, math.inf) if bounds is None else bounds
     below, above = estimate - low, high - estimate
     if reach == 0 or (math.isinf(below + above) and math.isinf(min(below, above))):
@@ -119,9 +119,36 @@ def student_ends(
     return first, last
 
 
-def student_reach(effective: float, level: float) -> float:
-    """Student's quantile, in standard errors, for that many effective identities."""
-    return float(t.isf((1 - level) / 2, max(effective, 2.0) - 1))
+def student_reach(effective: npt.ArrayLike, level: float) -> FloatArray:
+    """Student's quantile, in standard errors, for so many effective identities each."""
+    return np.asarray(t.isf((1 - level) / 2, np.maximum(effective, 2.0) - 1))
+
+
+def tailed_identities(effective: float, contributions: FloatArray) -> FloatArray:
+    """Effective identities for Student's t, fewer where single people carry much of the variance.
+
+    A variance from k contributions of kurtosis κ varies by 2 / (k − 1) + (κ − 3) / k of its square, as χ² of
+    2 / (2 / (k − 1) + (κ − 3) / k) degrees of freedom does (Satterthwaite, Biometrics Bull. 2, 1946); κ − 3
+    is estimated as of normal samples without bias (Joanes & Gill, Statistician 47, 1998).
+
+    Args:
+        effective: Identities that carry the figure by what they bring, see `effective_identities`.
+        contributions: What each identity adds to each figure, up to a constant, (figures, k).
+
+    Returns:
+        At most `effective`, (figures,); just that where there are fewer than four contributions, or all are
+        equal.
+    """
+    k = contributions.shape[1]
+    if k < 4:
+        return np.full(len(contributions), effective)
+    squares = (contributions - contributions.mean(axis=1, keepdims=True)) ** 2
+    fourth, square = np.mean(squares**2, axis=1), np.mean(squares, axis=1) ** 2
+    beyond = np.divide(fourth, square, out=np.full_like(square, 3.0), where=square > 0) - 3
+    excess = (k - 1) / ((k - 2) * (k - 3)) * ((k + 1) * beyond + 6)
+    # Below the normal's, the estimate is no reason to trust the variance more than that.
+    freedom = 2 / (2 / (k - 1) + np.maximum(excess, 0.0) / k)
+    return np.asarray(np.minimum(effective, freedom + 1))
 
 
 def _exp(power: float) -> float:
@@ -151,7 +178,11 @@ def unanimous_ends(value: float, n: int, level: float, bounds: tuple[float, floa
 
 
 def share_ends(
-    parts: tuple[float, float], replicates: FloatArray, effective: float, level: float
+    parts: tuple[float, float],
+    replicates: FloatArray,
+    contributions: FloatArray,
+    effective: float,
+    level: float,
 ) -> tuple[float, float]:
     """Ends for the share a / (a + b) of two parts, negative ones counted as 0 (Fieller, JRSS B 16, 1954).
 
@@ -162,6 +193,8 @@ def share_ends(
     Args:
         parts: a and b; a NaN one counts as 0.
         replicates: Of both, (n_boot, 2).
+        contributions: What each identity adds to both, up to a constant, (k, 2): t has fewer degrees of
+            freedom where few people make the variance, see `tailed_identities`.
         effective: Identities that carry them.
         level: Nominal coverage, 0 to 1.
 
@@ -169,14 +202,15 @@ def share_ends(
         Lower and upper end, 0 to 1, to within 0.001: both 0 where a is surely below 0 and b above, both 1 the
         other way round.
     """
-    centre, drawn = np.nan_to_num(np.asarray(parts)), np.nan_to_num(replicates)
+    centre, drawn, own = (np.nan_to_num(np.asarray(each)) for each in (parts, replicates, contributions))
     k = max(effective, 2.0)
     covariance = np.cov(drawn.T) * k / (k - 1)
     share = np.linspace(0.0, 1.0, 1001)
     contrast = np.stack([1 - share, -share], axis=1)  # (s, 2)
     value = contrast @ centre
     variance = np.einsum("si,ij,sj->s", contrast, covariance, contrast)
-    reach = student_reach(effective, level) * np.sqrt(np.maximum(variance, 0.0)) + _ROUNDING
+    quantile = student_reach(tailed_identities(effective, contrast @ own.T), level)
+    reach = quantile * np.sqrt(np.maximum(variance, 0.0)) + _ROUNDING
     small, large = np.flatnonzero(value <= reach), np.flatnonzero(value >= -reach)
     return float(share[small[0]]) if len(small) else 1.0, float(share[large[-1]]) if len(large) else 0.0
 
