@@ -72,6 +72,9 @@ class EncoderHeads(nn.Module):
         ValueError: channels and blocks do not fit the images.
     """
 
+    mean: Tensor
+    sd: Tensor
+
     def __init__(self, schema: AttributeSchema, image_size: int, trunk: "EncoderTrunk", hidden: int) -> None:
         super().__init__()
         check_stages(image_size, trunk.channels, trunk.blocks)
@@ -79,6 +82,10 @@ class EncoderHeads(nn.Module):
         features = trunk.channels[-1] * 16
         self.trunk = Trunk(trunk.channels, trunk.blocks)
         self.code = nn.Linear(features, trunk.code_size)
+        # Apart from the weights: taken into them it would leave them so small that one step of Adam, which is
+        # as long for all, undoes them.
+        self.register_buffer("mean", torch.zeros(trunk.code_size))
+        self.register_buffer("sd", torch.ones(trunk.code_size))
         self.hidden = nn.Linear(features, hidden)
         self.readout = nn.Linear(hidden + trunk.code_size, readout_width(schema))
         nn.init.normal_(self.readout.weight, std=0.01)
@@ -88,7 +95,8 @@ class EncoderHeads(nn.Module):
         """Raw read-outs (n, width), float32."""
         features = self.trunk(image).flatten(1)
         beside = nn.functional.leaky_relu(self.hidden(features), 0.1)
-        out: Tensor = self.readout(torch.cat([beside, self.code(features)], 1))
+        code = (self.code(features) - self.mean) / self.sd
+        out: Tensor = self.readout(torch.cat([beside, code], 1))
         return out.float()
 
     @torch.no_grad()
@@ -101,9 +109,10 @@ class EncoderHeads(nn.Module):
             truth: of these images, continuous attributes standardised (n,), NaN where not known.
         """
         self.trunk.load_state_dict(encoder.trunk.state_dict())
+        self.code.load_state_dict(encoder.code.state_dict())
         mean, sd = encoder.moments
-        self.code.weight.copy_(encoder.code.weight / sd[:, None])
-        self.code.bias.copy_((encoder.code.bias - mean) / sd)
+        self.mean.copy_(mean)
+        self.sd.copy_(sd)
         place = 0
         for attribute in self.schema:
             if not attribute.is_discrete and np.isfinite(truth[attribute.name]).any():
