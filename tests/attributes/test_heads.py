@@ -201,6 +201,7 @@ def test_heads_from_the_encoder_start_as_the_ridge_regression_of_its_codes(
     brightness[:7] = np.nan  # as where an image has no label
     network = EncoderHeads(schema, 16, EncoderTrunk((6, 8), (0, 1), 5), 7).eval()
     network.start(encoder, codes, {"brightness": brightness, "glasses": np.zeros(60), "colour": np.zeros(60)})
+    assert torch.equal(network.code.weight, encoder.code.weight)  # of a size that an optimiser's step leaves
     with torch.no_grad():
         read = split_readout(schema, network(images))["brightness"].numpy()
     x, y = codes[7:].astype(np.float64), brightness[7:].astype(np.float64)
