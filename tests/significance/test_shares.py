@@ -64,10 +64,6 @@ def test_permuted_statistics_are_those_of_permuted_labels(name: str, make_recove
         shuffled = replace(recovered, truth=recovered.truth[row])
         return _direct(shuffled, np.arange(len(codes)), codes)[:2]
 
-    if name == "hair":
-        between = statistics.between(permutations.identity)
-        known = np.array([parts(row)[0] for row in permutations.identity])
-        assert between - between[0] == pytest.approx(known - known[0], abs=1e-9)
     if name == "length":
         explained = [1 - np.exp(-2 * parts(row)[0]) for row in permutations.identity]
         assert statistics.between(permutations.identity) == pytest.approx(np.array(explained))
@@ -102,13 +98,58 @@ def test_products_of_exchanged_people_are_studentised_where_images_differ(make_r
     assert explained - explained[0] == pytest.approx(slope * (moved - moved[0]), abs=1e-9)
 
 
-def test_what_is_read_of_images_alone_is_not_found_between_people(make_recovered: Any) -> None:
+def _others(recovered: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images of people who have several, and log probabilities by the person's other images."""
+    several = np.flatnonzero(np.bincount(codes)[codes] > 1)
+    table = recovered.forecast.probabilities
+    others = [table[(codes == codes[i]) & (np.arange(len(codes)) != i)].mean(axis=0) for i in several]
+    return several, np.log(np.array(others))
+
+
+def test_classes_of_exchanged_people_are_studentised_where_images_differ(make_recovered: Any) -> None:
+    codes = np.repeat(np.arange(16), np.arange(16) % 4 + 1)
+    recovered = make_recovered("hair", codes, hit=0.7)
+    rows = draw_permutations(codes, 6, 0).identity
+    several, logs = _others(recovered, codes)
+    known, sums = [], []
+    for row in rows:
+        labels = np.eye(3)[recovered.truth[row][several]]
+        products = np.sum((labels - labels.mean(axis=0)) * (logs - logs.mean(axis=0)), axis=1)
+        by_person = np.bincount(codes[several], products)
+        known.append(by_person.sum() / np.sqrt(np.sum(by_person**2)))
+        sums.append(products.sum())
+    found = DiscreteStatistics(recovered, codes).between(rows)
+    assert found == pytest.approx(np.array(known))
+    # The sum moves as what is gained between people does.
+    parts = [_direct(replace(recovered, truth=recovered.truth[row]), np.arange(40), codes)[0] for row in rows]
+    gained = len(several) * (np.array(parts) - parts[0])
+    assert np.array(sums) - sums[0] == pytest.approx(gained, abs=1e-9)
+
+
+def test_classes_of_people_are_exchanged_exactly(make_recovered: Any) -> None:
+    codes = np.repeat(np.arange(16), np.arange(16) % 4 + 1)
+    recovered = make_recovered("hair", codes, hit=0.7)
+    recovered = replace(recovered, truth=recovered.truth[np.flatnonzero(np.diff(codes, prepend=-1))][codes])
+    rows = draw_permutations(codes, 6, 0).identity
+    several, logs = _others(recovered, codes)
+    known = [logs[np.arange(len(several)), recovered.truth[row][several]].mean() for row in rows]
+    assert DiscreteStatistics(recovered, codes).between(rows) == pytest.approx(np.array(known))
+
+
+@pytest.mark.parametrize(("name", "hit"), [("yaw", 0.9), ("glasses", 0.95)])
+def test_what_is_read_of_images_alone_is_not_found_between_people(
+    name: str, hit: float, make_recovered: Any
+) -> None:
     # Declared mixed and read well, but not of people: p by whole identities keeps its level.
     codes = np.repeat(np.arange(40), np.arange(40) % 3 + 3)
     permutations, p = draw_permutations(codes, 199, 0), []
     for seed in range(300):
-        recovered = make_recovered("yaw", codes, hit=0.9, seed=seed)
-        statistics = ContinuousStatistics(recovered.forecast.mean, recovered.truth, codes)
+        recovered = make_recovered(name, codes, hit=hit, seed=seed)
+        statistics = (
+            DiscreteStatistics(recovered, codes)
+            if recovered.attribute.is_discrete
+            else ContinuousStatistics(recovered.forecast.mean, recovered.truth, codes)
+        )
         observed = float(statistics.between(np.arange(len(codes), dtype=np.int32)[None])[0])
         p.append(permutations.p_value("identity", recovered.truth, observed, statistics.between))
     assert kstest(p, "uniform").pvalue > 0.01

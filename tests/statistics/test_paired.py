@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import kstest, ttest_rel
 
 from attribute_recovery.statistics.bootstrap import identity_mean_interval, pair_rate_interval
-from attribute_recovery.statistics.interval import pair_inflation, student_reach
+from attribute_recovery.statistics.interval import effective_identities, pair_inflation, student_reach
 from attribute_recovery.statistics.paired import (
     Difference,
     Weighted,
@@ -179,3 +179,17 @@ def test_what_does_not_fit_is_refused() -> None:
         ratio_over_pairs([1.0, 2.0], [1.0, 1.0], np.array([0, 1]), np.array([1]), 2)
     with pytest.raises(ValueError, match="bottom holds 1 values"):
         ratio_over_pairs([1.0], [np.inf], np.array([0]), np.array([1]), 2)
+
+
+def test_people_who_bring_little_leave_fewer_degrees_of_freedom() -> None:
+    brought = np.array([8.0, 1, 1, 1, 1])
+    rng = np.random.default_rng(8)
+    figures = [ratio_of_sums(brought * rng.normal(size=5), brought) for _ in range(2)]
+    first, second = (resample(figure, 5, n_boot=400, seed=0) for figure in figures)
+    k = effective_identities(brought)
+    alike, unlike = (
+        paired_difference(first, second, n_flips=9, seed=0, effective=each).interval for each in (None, k)
+    )
+    widening = student_reach(k, 0.95) * np.sqrt(k / (k - 1)) / (student_reach(5, 0.95) * np.sqrt(5 / 4))
+    assert widening > 1.5
+    assert unlike.high - unlike.low == pytest.approx(widening * (alike.high - alike.low))

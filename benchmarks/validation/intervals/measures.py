@@ -4,6 +4,7 @@ The read-outs are frozen: fitted once to other people, as the product's are, so 
 hold is what those read-outs would give over all people.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,6 +23,7 @@ from attribute_recovery.statistics.bootstrap import (
     pair_ratio_interval,
 )
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray
+from attribute_recovery.statistics.interval import effective_identities
 from attribute_recovery.statistics.paired import (
     Weighted,
     paired_difference,
@@ -105,9 +107,9 @@ def readouts(rng: Rng, k: int, options: Options) -> dict[str, Interval | None]:
         found[f"identity share, {name}"] = interval
     counts = np.bincount(codes).astype(np.float64)
     information = [ratio_of_sums(np.bincount(codes, gain[name]), counts) for name in ("mixed", "fainter")]
-    found["difference of retained information"] = _difference(information, k, options)
+    found["difference of retained information"] = _difference(information, counts, options)
     both = [_share_of(sums[name]) for name in ("mixed", "fainter")]
-    found["difference of identity shares"] = _difference(both, k, options)
+    found["difference of identity shares"] = _difference(both, counts, options)
     return found
 
 
@@ -124,7 +126,7 @@ def effects(rng: Rng, k: int, options: Options) -> dict[str, Interval | None]:
     sums = [ratio_of_sums(np.bincount(codes, each), counts) for each in values]
     return {
         "decision effect": _mean(values[0], codes, options, (0.0, 2.0)),
-        "difference of decision effects": _difference(sums, k, options),
+        "difference of decision effects": _difference(sums, counts, options),
     }
 
 
@@ -195,11 +197,15 @@ def rates(rng: Rng, k: int, options: Options) -> dict[str, Interval | None]:
         sides = [(one.distance[chosen] <= FAR).astype(np.float64) for one in (first, second)]
         ones = np.ones(len(a))
         over = [ratio_over_pairs(side, ones, a, b, k) for side in sides]
-        found[f"difference of {name}"] = _difference(over, k, options, recentre=name == "FMR")
+        pairs = np.bincount(np.concatenate([a, b]), minlength=k).astype(np.float64)
+        found[f"difference of {name}"] = _difference(over, pairs, options, recentre=name == "FMR")
     a, b = first.a[first.genuine], first.b[first.genuine]
     base = first.distance[first.genuine] <= FAR
     attack = first.attacked[first.genuine] <= FAR
-    found["ratio of TAR"] = pair_ratio_interval(attack, base, a, b, n_boot=options.n_boot, seed=options.seed)
+    # In the range that the product gives it, see `decoder.attacks`.
+    found["ratio of TAR"] = pair_ratio_interval(
+        attack, base, a, b, n_boot=options.n_boot, seed=options.seed, clip=(0.0, math.inf)
+    )
     return found
 
 
@@ -241,6 +247,12 @@ def _mean(
     return identity_mean_interval(values, codes, n_boot=options.n_boot, seed=options.seed, clip=clip)
 
 
-def _difference(figures: list[Weighted], k: int, options: Options, recentre: bool = False) -> Interval:
+def _difference(
+    figures: list[Weighted], brought: FloatArray, options: Options, recentre: bool = False
+) -> Interval:
+    """`brought`: images or pairs of each person, (k,)."""
+    k, effective = len(brought), effective_identities(brought)
     first, second = (resample(figure, k, n_boot=options.n_boot, seed=options.seed) for figure in figures)
-    return paired_difference(first, second, n_flips=1, seed=0, recentre=recentre).interval
+    return paired_difference(
+        first, second, n_flips=1, seed=0, recentre=recentre, effective=effective
+    ).interval

@@ -26,6 +26,7 @@ from attribute_recovery.significance.differences import (
     with_p,
 )
 from attribute_recovery.significance.figures import draw_comparison
+from attribute_recovery.statistics.interval import effective_identities
 from attribute_recovery.statistics.paired import ratio_over_pairs
 
 
@@ -148,7 +149,7 @@ def _used_fmr(path: Path) -> float:
 
 def _accepted(split: SplitPairs, pairs: Pairs, tau: float) -> Figure:
     people = tuple(str(name) for name in np.unique(split.identities))
-    value = ratio_over_pairs(
-        pairs.scores >= tau, np.ones(len(pairs.scores)), pairs.identity_a, pairs.identity_b, len(people)
-    )
-    return Figure(value, people, len(split.identities), bool(np.any(pairs.identity_a != pairs.identity_b)))
+    a, b = pairs.identity_a, pairs.identity_b
+    value = ratio_over_pairs(pairs.scores >= tau, np.ones(len(a)), a, b, len(people))
+    effective = effective_identities(np.bincount(np.concatenate([a, b]), minlength=len(people)))
+    return Figure(value, people, len(split.identities), bool(np.any(a != b)), effective=effective)

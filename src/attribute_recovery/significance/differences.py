@@ -25,6 +25,7 @@ from attribute_recovery.significance.shares import Sums
 from attribute_recovery.significance.table import MEASURES
 from attribute_recovery.statistics.discovery import benjamini_hochberg
 from attribute_recovery.statistics.inputs import FloatArray
+from attribute_recovery.statistics.interval import effective_identities
 from attribute_recovery.statistics.paired import (
     Resampled,
     Weighted,
@@ -67,6 +68,7 @@ class Figure:
         n_images: images that it stands on.
         over_pairs: whether it is over pairs of images of different people.
         p: of there being nothing, NaN where that is not tested.
+        effective: identities who with equally many images, or pairs, would tell as much; None: all alike.
     """
 
     value: Weighted
@@ -74,6 +76,7 @@ class Figure:
     n_images: int
     over_pairs: bool
     p: float = math.nan
+    effective: float | None = None
 
 
 # Measure, attribute (empty for rates) and direction.
@@ -159,10 +162,14 @@ def _figure(measure: str, rows: pd.DataFrame, people: tuple[str, ...], n_images:
             if (chosen := (rows["part"] == part).to_numpy()).any()
         }
         images = _by_place(a, n, k) / len(parts)
-        return Figure(_share_of(sums_of_parts(parts, images)), people, n_images, False)
+        effective = effective_identities(images)
+        return Figure(_share_of(sums_of_parts(parts, images)), people, n_images, False, effective=effective)
+    effective = effective_identities(_by_place(a, n, k) + _by_place(b, n, k))
     if measure in MEASURES:
-        return Figure(ratio_of_sums(_by_place(a, total, k), _by_place(a, n, k)), people, n_images, False)
-    return Figure(ratio_over_pairs(total, n, a, b, k), people, n_images, bool(np.any(a != b)))
+        mean = ratio_of_sums(_by_place(a, total, k), _by_place(a, n, k))
+        return Figure(mean, people, n_images, False, effective=effective)
+    rate, over_pairs = ratio_over_pairs(total, n, a, b, k), bool(np.any(a != b))
+    return Figure(rate, people, n_images, over_pairs, effective=effective)
 
 
 def _by_place(place: Any, values: FloatArray, k: int) -> FloatArray:
@@ -236,7 +243,14 @@ def _row(
     }
     if first is None or second is None:
         return row | dict.fromkeys(("estimate", "low", "high", "p"), math.nan)
-    found = paired_difference(first, second, n_flips=n_flips, seed=seed, recentre=shown.over_pairs)
+    found = paired_difference(
+        first,
+        second,
+        n_flips=n_flips,
+        seed=seed,
+        recentre=shown.over_pairs,
+        effective=shown.effective,
+    )
     around = found.interval
     return row | {"estimate": around.estimate, "low": around.low, "high": around.high, "p": found.p}
 

@@ -18,6 +18,7 @@ from attribute_recovery.significance.grouping import Contrast
 from attribute_recovery.significance.groups import Rate
 from attribute_recovery.statistics.bootstrap import defined_ratio, identity_weights, weighted_pair_sum
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray, identity_codes
+from attribute_recovery.statistics.interval import effective_identities
 from attribute_recovery.statistics.paired import Resampled, paired_difference
 
 Floats = npt.NDArray[np.float32]
@@ -95,8 +96,10 @@ class Intervened:
             if not chosen.any() or self.k < 2:
                 continue
             resampled = self._resampled(groups, first[chosen], second[chosen], rate == "fnmr")
+            sides = self.people[np.concatenate([first[chosen], second[chosen]])]
+            effective = effective_identities(np.bincount(sides, minlength=self.k))
             for contrast in contrasts:
-                found = self._difference(resampled, contrast, of_two=rate == "fmr")
+                found = self._difference(resampled, contrast, effective, of_two=rate == "fmr")
                 rows.append(
                     found
                     | {
@@ -129,10 +132,14 @@ class Intervened:
         tops = [weighted_pair_sum(column, a, b, self.k)(self.weights) for column in columns]
         return np.stack([defined_ratio(top, bottom) for top in tops], axis=1)
 
-    def _difference(self, resampled: FloatArray, contrast: Contrast, *, of_two: bool) -> dict[str, float]:
-        """`of_two`: whether pairs are of two people each."""
+    def _difference(
+        self, resampled: FloatArray, contrast: Contrast, effective: float, *, of_two: bool
+    ) -> dict[str, float]:
+        """`effective`: identities by their pairs; `of_two`: whether pairs are of two people each."""
         sides = [self._figure(resampled, columns) for columns in (contrast.first, contrast.second)]
-        found = paired_difference(*sides, n_flips=self.n_flips, seed=self.seed, recentre=of_two)
+        found = paired_difference(
+            *sides, n_flips=self.n_flips, seed=self.seed, recentre=of_two, effective=effective
+        )
         around = found.interval
         return {"estimate": around.estimate, "low": around.low, "high": around.high, "p": found.p}
 

@@ -191,8 +191,7 @@ class ContinuousStatistics:
         permuted = self.labels[rows]
         if not self.moves:
             return self._explained(permuted)
-        products = np.add.reduceat(permuted[:, self.order] * self.centred, self.starts, axis=1)  # (b, k)
-        return np.asarray(products.sum(axis=1) / np.sqrt(np.sum(products**2, axis=1) + 1e-300))
+        return _studentised(permuted[:, self.order] * self.centred, self.starts)
 
     def excess(self, rows: Indices) -> FloatArray:
         """Between less within in nats, for images exchanged within identities, (b,)."""
@@ -204,6 +203,13 @@ class ContinuousStatistics:
     def _explained(self, permuted: FloatArray) -> FloatArray:
         """B / T of permuted labels (b, n)."""
         return np.asarray((2 * permuted @ self.others + self.fixed) / self.variance)
+
+
+def _studentised(products: FloatArray, starts: IntArray) -> FloatArray:
+    """Sums over images (b, n), those of a person together from each of `starts` (k,), over the root mean
+    square of the sums by person but for a constant, (b,)."""
+    by_person = np.add.reduceat(products, starts, axis=1)
+    return np.asarray(by_person.sum(axis=1) / np.sqrt(np.sum(by_person**2, axis=1) + 1e-300))
 
 
 def _nats(r2: FloatArray) -> FloatArray:
@@ -230,15 +236,35 @@ class DiscreteStatistics:
 
     def __init__(self, recovered: Recovered, codes: IntArray) -> None:
         self.logs, self.labels = _DiscreteLogs(recovered, codes), recovered.truth.astype(np.int64)
+        labels, people = self.labels[self.logs.kept], codes[self.logs.kept]
+        # Rows by person. Log probabilities of labels less what is expected of labels that are not read: the
+        # sum over images moves as before, a person's own part is large only where label and read-out agree.
+        self.order = np.argsort(people, kind="stable")
+        self.starts = np.flatnonzero(np.diff(people[self.order], prepend=-1))
+        table = self.logs.of_others - self.logs.of_others.mean(axis=0)
+        frequencies = np.bincount(labels, minlength=table.shape[1]) / len(labels)
+        self.centred = table - (table @ frequencies)[:, None]
+        own = labels[self.order]
+        self.moves = bool(
+            np.any(np.maximum.reduceat(own, self.starts) > np.minimum.reduceat(own, self.starts))
+        )
 
     def between(self, rows: Indices) -> FloatArray:
-        """Mean log probability by the identity's other images, (b,)."""
-        return self._mean(self.logs.of_others, rows)
+        """What the identity's other images tell, for whole identities exchanged, (b,).
+
+        Where images of a person do not differ, the mean log probability. Else its sum over the root mean
+        square by person, for the reason of `ContinuousStatistics.between`.
+        """
+        if not self.moves:
+            return np.asarray(self._of(self.logs.of_others, rows).mean(axis=1))
+        return _studentised(self._of(self.centred, rows)[:, self.order], self.starts)
 
     def excess(self, rows: Indices) -> FloatArray:
         """Between less within, (b,)."""
-        return 2 * self._mean(self.logs.of_others, rows) - self._mean(self.logs.own, rows)
+        both = 2 * self.logs.of_others - self.logs.own
+        return np.asarray(self._of(both, rows).mean(axis=1))
 
-    def _mean(self, table: FloatArray, rows: Indices) -> FloatArray:
-        permuted = self.labels[rows[:, self.logs.kept]]  # (b, n kept)
-        return np.asarray(table[np.arange(table.shape[0]), permuted].mean(axis=1))
+    def _of(self, table: FloatArray, rows: Indices) -> FloatArray:
+        """Entries of permuted labels, (b, n kept)."""
+        permuted = self.labels[rows[:, self.logs.kept]]
+        return np.asarray(table[np.arange(len(table)), permuted])

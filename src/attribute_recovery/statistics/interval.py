@@ -144,8 +144,9 @@ def tailed_identities(effective: float, contributions: FloatArray) -> FloatArray
         return np.full(len(contributions), effective)
     squares = (contributions - contributions.mean(axis=1, keepdims=True)) ** 2
     fourth, square = np.mean(squares**2, axis=1), np.mean(squares, axis=1) ** 2
-    beyond = np.divide(fourth, square, out=np.full_like(square, 3.0), where=square > 0) - 3
-    excess = (k - 1) / ((k - 2) * (k - 3)) * ((k + 1) * beyond + 6)
+    normal = 3 * (k - 1) / (k + 1)
+    kurtosis = np.divide(fourth, square, out=np.full_like(square, normal), where=square > 0)
+    excess = (k - 1) * (k + 1) / ((k - 2) * (k - 3)) * (kurtosis - normal)
     # Below the normal's, the estimate is no reason to trust the variance more than that.
     freedom = 2 / (2 / (k - 1) + np.maximum(excess, 0.0) / k)
     return np.asarray(np.minimum(effective, freedom + 1))

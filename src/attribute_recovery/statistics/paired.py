@@ -142,6 +142,7 @@ def paired_difference(
     seed: int,
     level: float = 0.95,
     recentre: bool = False,
+    effective: float | None = None,
 ) -> Difference:
     """First less second, people resampled together.
 
@@ -152,6 +153,8 @@ def paired_difference(
         level: nominal coverage, 0 to 1.
         recentre: whether the figures are over pairs of different people, whose replicates count a pair's own
             part thrice, see `interval.pair_inflation`.
+        effective: identities that carry the figures by what they bring, see `interval.effective_identities`;
+            left out, all alike.
 
     Returns:
         The difference.
@@ -171,7 +174,7 @@ def paired_difference(
         len(parts),
         level,
         None,
-        effective=len(parts),
+        effective=len(parts) if effective is None else effective,
         inflation=_pair_inflation(replicates, parts) if recentre else None,
     )
     return Difference(interval, sign_flip_p_value(parts, n_flips=n_flips, seed=seed))
