@@ -50,7 +50,7 @@ test: install
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m snakefmt --check Snakefile rules
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25 --doctest-modules --pyargs attribute_recovery $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --durations=25 --doctest-modules --pyargs attribute_recovery $(TESTS)
 
 validation: install $(PEERS)/requirements.txt $(CAPTUM)/requirements.txt
 	$(BIN)/python -m benchmarks.validation $(ROWS:%=--only %) $(if $(CORES),--processes "$(CORES)")
