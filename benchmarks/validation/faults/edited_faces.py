@@ -2,7 +2,7 @@
 knows the recognizer, so any number of recognizers may look at the same images.
 
 The product passes decoded images on as they are; here they are kept as stored images are, in 256 steps a
-channel. The rounding adds a little to every effect, of any recognizer (0.0005 with the tests' tiny one).
+channel. The rounding adds a little to every effect, of any recognizer (0.001 with the tests' tiny one).
 """
 
 from dataclasses import dataclass, replace
