@@ -1,8 +1,8 @@
 """The decision effect's edited images, made once by the finished run's G, E, heads and editor: none of them
 knows the recognizer, so any number of recognizers may look at the same images.
 
-The product passes decoded images on as they are; here they are kept as stored images are, in 256 steps a
-channel. The rounding adds a little to every effect, of any recognizer (0.001 with the tests' tiny one).
+They are kept in half precision: in 256 steps a channel, as images are stored, the rounding alone would add
+0.001 to every effect with the tests' tiny recognizer, since the product passes decoded images on as they are.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,8 @@ import pandas as pd
 import torch
 
 from attribute_recovery.dataset.attributes import AttributeSchema
-from attribute_recovery.dataset.store import read_array, read_images, read_parquet, write_array
+from attribute_recovery.dataset.store import read_array, read_parquet, write_array
+from attribute_recovery.generator.load import LoadedGenerator, load_generator
 from attribute_recovery.recognizer.load import Recognizer
 from attribute_recovery.significance.contributions import contributions_table
 from attribute_recovery.significance.crosstalk import Account
@@ -32,12 +33,12 @@ from attribute_recovery.significance.effect import (
 from attribute_recovery.significance.models import Models, load_models
 from attribute_recovery.statistics.bootstrap import Interval
 from attribute_recovery.statistics.inputs import FloatArray
-from attribute_recovery.training.device import chunks
+from attribute_recovery.training.device import chunks, inference_dtype
 from benchmarks.validation.finished_run import FinishedRun
 from benchmarks.validation.kept import kept
 
 Floats = npt.NDArray[np.float32]
-Images = npt.NDArray[np.uint8]
+Decoded = npt.NDArray[np.float16]
 
 HERE = "benchmarks.validation.faults.edited_faces"
 
@@ -49,12 +50,13 @@ class EditedFaces:
     Attributes:
         people: who is seen in each, (n,).
         edits: in every direction of every editable attribute, in order.
-        images: the n reconstructions, then those of each edit one after the other, (m, side, side, 3).
+        images: the n reconstructions, then those of each edit one after the other, (m, 3, side, side) in [-1,
+            1].
     """
 
     people: npt.NDArray[np.object_]
     edits: list[Edit]
-    images: Images
+    images: Decoded
 
 
 def edited_faces(run: FinishedRun, device: torch.device) -> EditedFaces:
@@ -78,11 +80,13 @@ def edited_faces(run: FinishedRun, device: torch.device) -> EditedFaces:
         models = load_models(
             run.compute, device, generator=run.generator, heads=run.heads, editor=run.editor, recognizer=run.f
         )
+        generator = load_generator(*run.generator, device, inference_dtype(run.compute))
         current = schema.encode(schema.decode(models.pipeline.read(codes)))
         edits = plan_edits(schema, current, frequencies)
-        parts = [models.reconstruct(codes), *(_carried_out(models, codes, current, edit) for edit in edits)]
+        moved = [codes, *(_carried_out(models, codes, current, edit) for edit in edits)]
+        parts = [_decoded(generator, each) for each in moved]
         count, shape = sum(map(len, parts)), parts[0].shape[1:]
-        write_array(folder / "images.bcolz", iter(parts), shape, np.dtype(np.uint8), count)
+        write_array(folder / "images.bcolz", iter(parts), shape, np.dtype(np.float16), count)
         write_array(
             folder / "current.bcolz", iter([current]), current.shape[1:], np.dtype(np.float32), len(current)
         )
@@ -90,7 +94,7 @@ def edited_faces(run: FinishedRun, device: torch.device) -> EditedFaces:
     folder = kept("edited-faces", HERE, {"run": run.digest}, make)
     edits = plan_edits(schema, read_array(folder / "current.bcolz"), frequencies)
     people = images["identity"].iloc[rows].to_numpy(object)
-    return EditedFaces(people, edits, read_images(folder / "images.bcolz"))
+    return EditedFaces(people, edits, read_array(folder / "images.bcolz"))
 
 
 def _frequencies(schema: AttributeSchema, fitted: pd.DataFrame) -> dict[str, FloatArray]:
@@ -111,19 +115,39 @@ def _reported(run: FinishedRun) -> AttributeSchema:
     return AttributeSchema(tuple(replace(a, editable=a.name in names) for a in run.schema))
 
 
-def _carried_out(models: Models, codes: Floats, current: Floats, edit: Edit) -> Images:
-    """What becomes of an edit's images, (r, side, side, 3)."""
+def _carried_out(models: Models, codes: Floats, current: Floats, edit: Edit) -> Floats:
+    """What becomes of the codes of an edit's images, (r, code_size)."""
     moved = [
         models.pipeline.edit(codes[edit.rows[part]], current[edit.rows[part]], edit.wanted[part])
         for part in chunks(len(edit.rows), BATCH)
     ]
-    return models.reconstruct(np.concatenate(moved))
+    return np.concatenate(moved)
+
+
+def _decoded(generator: LoadedGenerator, codes: Floats) -> Decoded:
+    """Images (n, 3, side, side) of codes (n, code_size)."""
+    with torch.no_grad():
+        parts = [
+            generator.decode(torch.from_numpy(codes[part])).half().cpu().numpy()
+            for part in chunks(len(codes), BATCH)
+        ]
+    return np.concatenate(parts)
+
+
+def _embedded(recognizer: Recognizer, images: Decoded) -> Floats:
+    """Embeddings (n, d) of images (n, 3, side, side)."""
+    with torch.no_grad():
+        parts = [
+            recognizer.embed(torch.from_numpy(images[part]).float()).cpu().numpy()
+            for part in chunks(len(images), BATCH)
+        ]
+    return np.concatenate(parts)
 
 
 def contributions_of(faces: EditedFaces, recognizer: Recognizer) -> pd.DataFrame:
     """What each person has to do with each attribute's decision effect, as the product's comparison of
     recognizers reads it; directions are taken together."""
-    embeddings = recognizer.embed_batches(faces.images)
+    embeddings = _embedded(recognizer, faces.images)
     n = len(faces.people)
     rebuilt, start = embeddings[:n], n
     edited: dict[str, list[Edited]] = {}
