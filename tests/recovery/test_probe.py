@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from attribute_recovery.config import RecoverySection
-from attribute_recovery.recovery.linear import (
+from attribute_recovery.recovery.probe import Labelled, fit_and_read, probe
+from attribute_recovery.statistics.linear import (
     choose_ridge_penalties,
     fit_ridge,
     fit_standardiser,
     held_out_people,
 )
-from attribute_recovery.recovery.probe import Labelled, fit_and_read, probe
 from attribute_recovery.statistics.quality import r_squared
 
 SETTINGS = RecoverySection(probe_hidden=32, probe_steps=300)

@@ -12,7 +12,6 @@ from scipy.stats import kstest
 
 from attribute_recovery.dataset.attributes import Attribute
 from attribute_recovery.recovery.forecast import Marginal, continuous_marginal, discrete_marginal
-from attribute_recovery.recovery.linear import fit_logistic, fit_ridge, fit_standardiser
 from attribute_recovery.recovery.routes import (
     ContinuousForecast,
     DiscreteForecast,
@@ -27,6 +26,7 @@ from attribute_recovery.significance.permuted import draw_permutations
 from attribute_recovery.significance.retained import retained_information
 from attribute_recovery.statistics.discovery import benjamini_hochberg
 from attribute_recovery.statistics.inputs import FloatArray, IntArray
+from attribute_recovery.statistics.linear import fit_logistic, fit_ridge, fit_standardiser
 from attribute_recovery.statistics.paired import ratio_of_sums
 from benchmarks.validation.intervals.worlds import Rng, images_of
 from benchmarks.validation.outcome import Chunk, Found, Goal, Table

@@ -58,7 +58,7 @@ class Score:
 def conclude(found: Mapping[str, Found]) -> dict[str, Any]:
     """Goals and tables of the row."""
     recovery = recovery_of(found)
-    coverage = {name: coverage_of(recovery, name) for name in _with_samples(recovery)}
+    coverage = {name: coverage_of(recovery, name) for name in (a.name for a in recovery.schema.continuous)}
     slopes = {a.name: slope_of(recovery, a.name) for a in recovery.schema.discrete}
     errors = {a.name: ece_of(recovery, a.name) for a in recovery.schema.discrete}
     scores = [score_of(recovery, name) for name in recovery.schema.names]
@@ -76,14 +76,8 @@ def conclude(found: Mapping[str, Found]) -> dict[str, Any]:
     return {"notes": notes, "goals": goals, "tables": tables}
 
 
-def _with_samples(recovery: Recovery) -> list[str]:
-    """The continuous attributes whose forecasts have samples, and so intervals."""
-    names = [attribute.name for attribute in recovery.schema.continuous]
-    return [name for name in names if f"recovered.{name}.q05" in recovery.rows]
-
-
 def coverage_of(recovery: Recovery, name: str) -> dict[float, float]:
-    """Share of the central intervals of the samples that hold the truth, by level."""
+    """Share of the forecast's central intervals that hold the truth, by level."""
     rows = recovery.rows
     truth = rows[f"attribute.{name}"].to_numpy(np.float64)
     covered = {}
@@ -208,7 +202,7 @@ def _score_goals(scores: Sequence[Score]) -> list[Goal]:
 
 def _coverage_table(coverage: Mapping[str, Mapping[float, float]]) -> Table:
     return {
-        "caption": "Continuous attributes: how many % of the samples' central intervals hold the truth",
+        "caption": "Continuous attributes: how many % of the forecasts' central intervals hold the truth",
         "columns": ["attribute", *(f"{100 * level:.0f} % intervals" for level in LEVELS)],
         "rows": [
             [name, *(f"{100 * covered[level]:.1f}" for level in LEVELS)] for name, covered in coverage.items()

@@ -23,12 +23,12 @@ from attribute_recovery.recovery.forecast import (
     discrete_marginal,
     tilt,
 )
-from attribute_recovery.recovery.linear import LinearReadout, fit_logistic, fit_ridge
 from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, Forecast
 from attribute_recovery.significance.forecasts import Recovered
 from attribute_recovery.significance.shares import share_of
 from attribute_recovery.statistics.dependence import gaussian_information
 from attribute_recovery.statistics.inputs import FloatArray, IntArray
+from attribute_recovery.statistics.linear import LinearReadout, fit_logistic, fit_ridge
 
 Rng = np.random.Generator
 

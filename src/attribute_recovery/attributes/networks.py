@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.generator.networks import Encoder, Trunk, check_stages
 from attribute_recovery.recognizer.networks import EmbeddingNetwork
+from attribute_recovery.statistics.linear import fit_ridge
 
 Floats = npt.NDArray[np.float32]
 Values = Mapping[str, npt.NDArray[np.generic]]
@@ -116,7 +117,7 @@ class EncoderHeads(nn.Module):
         place = 0
         for attribute in self.schema:
             if not attribute.is_discrete and np.isfinite(truth[attribute.name]).any():
-                weights, intercept = _ridge(codes, np.asarray(truth[attribute.name], dtype=np.float64))
+                weights, intercept = _regression(codes, np.asarray(truth[attribute.name], dtype=np.float64))
                 self.readout.weight[place : place + 2] = 0
                 self.readout.weight[place, -len(weights) :] = torch.from_numpy(weights).float()
                 self.readout.bias[place], self.readout.bias[place + 1] = intercept, START_LOG_SD
@@ -161,14 +162,11 @@ def heads_of(
     )
 
 
-def _ridge(codes: Floats, truth: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]:
+def _regression(codes: Floats, truth: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]:
     """Weights (code_size,) and intercept where the truth (n,) is known."""
     known = np.isfinite(truth)
-    x, y = codes[known].astype(np.float64), truth[known]
-    centred = x - x.mean(axis=0)
-    covariance = centred.T @ centred / len(x) + PENALTY * np.eye(x.shape[1])
-    weights = np.linalg.solve(covariance, centred.T @ (y - y.mean()) / len(x))
-    return weights, float(y.mean() - x.mean(axis=0) @ weights)
+    found = fit_ridge(codes[known].astype(np.float64), truth[known, None], PENALTY)
+    return found.weights[:, 0], float(found.intercept[0])
 
 
 def _readouts(attribute: Attribute) -> int:

@@ -23,7 +23,8 @@ from attribute_recovery.config import RecoverySection
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.dataset.known import columns_by_pattern, is_known, moments, partly_known
 from attribute_recovery.embeddings.whitening import Whitened, shape_of
-from attribute_recovery.recovery.linear import (
+from attribute_recovery.statistics.inputs import BoolArray
+from attribute_recovery.statistics.linear import (
     choose_logistic_penalty,
     choose_ridge_penalties,
     fit_logistic,
@@ -32,7 +33,6 @@ from attribute_recovery.recovery.linear import (
     folds_of_people,
     held_out_people,
 )
-from attribute_recovery.statistics.inputs import BoolArray
 from attribute_recovery.training.loop import LoopSettings, train
 
 FEW_PEOPLE = 100

@@ -26,12 +26,6 @@ import numpy as np
 import numpy.typing as npt
 
 from attribute_recovery.recovery.forecast import PROBABILITY_FLOOR, DiscreteMarginal
-from attribute_recovery.recovery.linear import (
-    choose_ridge_penalties,
-    fit_ridge,
-    fit_standardiser,
-    held_out_people,
-)
 from attribute_recovery.recovery.routes import ContinuousForecast
 from attribute_recovery.significance.forecasts import Recovered
 from attribute_recovery.significance.permuted import Permutations, schemes_of
@@ -50,6 +44,12 @@ from attribute_recovery.statistics.dependence import (
 )
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, identity_codes
 from attribute_recovery.statistics.interval import LEAST_DEFINED, effective_identities, share_ends
+from attribute_recovery.statistics.linear import (
+    choose_ridge_penalties,
+    fit_ridge,
+    fit_standardiser,
+    held_out_people,
+)
 from attribute_recovery.statistics.permutation import Scheme, permute_identity_blocks
 
 REFITS = 49

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from attribute_recovery.recovery.linear import (
+from attribute_recovery.statistics.linear import (
     PENALTIES,
     choose_logistic_penalty,
     choose_ridge_penalties,
