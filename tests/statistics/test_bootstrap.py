@@ -15,7 +15,7 @@ from attribute_recovery.statistics.bootstrap import (
     pair_rate_interval,
     pair_ratio_interval,
 )
-from attribute_recovery.statistics.interval import effective_identities, student_reach
+from attribute_recovery.statistics.interval import effective_identities, student_reach, tailed_identities
 
 Array = npt.NDArray[np.float64]
 
@@ -53,6 +53,18 @@ def literal_inflation(values: Array, a: Array, b: Array) -> float:
     return max((crossed - own) * k * (k - 1) / ((k - 2) * (k - 3)), own) / (crossed + own)
 
 
+def literal_freedom(values: Array, a: Array, b: Array) -> float:
+    """Identities that t counts: fewer where few make the variance of a figure over impostors."""
+    n = int(max(a.max(), b.max())) + 1
+    weights, rows = np.zeros(n), np.zeros(n)
+    for value, one, other in zip(values - values.mean(), a.tolist(), b.tolist(), strict=True):
+        for person in (one, other):
+            weights[person] += 1
+            rows[person] += value
+    effective = effective_identities(weights)
+    return effective if a[0] == b[0] else float(tailed_identities(effective, rows[None])[0])
+
+
 def impostor_pairs(rng: np.random.Generator, n_identities: int, n_pairs: int) -> tuple[Array, Array]:
     a = rng.integers(n_identities, size=n_pairs)
     return a, (a + rng.integers(1, n_identities, size=n_pairs)) % n_identities
@@ -66,8 +78,7 @@ def test_pair_interval_equals_literal_resampling(kind: str) -> None:
     values = rng.normal(size=80) + a
     result = pair_rate_interval(values, a, b, n_boot=200, seed=5)
     replicates = literal_replicates(values, a, b, 200, 5)
-    weights = np.bincount(np.concatenate([a, b]), minlength=12)
-    arm = student_reach(effective_identities(weights), 0.95) * replicates.std()
+    arm = student_reach(literal_freedom(values, a, b), 0.95) * replicates.std()
     arm *= np.sqrt(literal_inflation(values, a, b))
     assert result.estimate == pytest.approx(values.mean())
     assert (result.low, result.high) == (
@@ -85,8 +96,7 @@ def test_sparse_and_dense_pairs_give_the_same() -> None:
     values = rng.normal(size=61)
     result = pair_rate_interval(values, a, b, n_boot=100, seed=3)
     replicates = literal_replicates(values, a, b, 100, 3)
-    weights = np.bincount(np.concatenate([a, b]), minlength=60)
-    arm = student_reach(effective_identities(weights), 0.95) * np.nanstd(replicates)
+    arm = student_reach(literal_freedom(values, a, b), 0.95) * np.nanstd(replicates)
     assert result.low == pytest.approx(values.mean() - arm * np.sqrt(literal_inflation(values, a, b)))
 
 
@@ -210,6 +220,23 @@ def test_clip_keeps_the_ends_in_range() -> None:
         lambda rows, _: float(values[rows].mean()), a, n_boot=500, seed=0, clip=(free.estimate, 1)
     )
     assert cut.low == free.estimate
+
+
+def test_an_error_that_grows_with_the_rate_lengthens_the_upper_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the few who are near to many others, rate and error are both small: replicates say so."""
+    rng, k = np.random.default_rng(11), 20
+    codes = np.repeat(np.arange(k), 3)
+    z = rng.normal(size=(k, 8))[codes] + rng.choice([0.35, 0.65], size=k)[codes, None] * rng.normal(
+        size=(3 * k, 8)
+    )
+    i, j = np.triu_indices(3 * k, 3)
+    i, j = i[codes[i] != codes[j]], j[codes[i] != codes[j]]
+    near = np.sum((z[i] - z[j]) ** 2, axis=1) < 2.8**2
+    found = pair_rate_interval(near, codes[i], codes[j], n_boot=1000, seed=0, clip=(0, 1))
+    monkeypatch.setattr("attribute_recovery.statistics.bootstrap._FEW", 0)
+    student = pair_rate_interval(near, codes[i], codes[j], n_boot=1000, seed=0, clip=(0, 1))
+    assert found.low <= student.low < found.estimate == student.estimate
+    assert found.high > 1.05 * student.high
 
 
 def test_ratio_of_a_multiple_is_known_without_doubt() -> None:

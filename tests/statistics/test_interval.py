@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import t, ttest_1samp
+from scipy.stats import chi2, t, ttest_1samp
 
 from attribute_recovery.statistics.bootstrap import identity_mean_interval, pair_rate_interval
 from attribute_recovery.statistics.interval import (
@@ -12,8 +12,11 @@ from attribute_recovery.statistics.interval import (
     effective_identities,
     pair_inflation,
     replicate_interval,
+    scaled_ends,
     share_ends,
     student_ends,
+    studentised,
+    studentised_ends,
     tailed_identities,
     unanimous_ends,
 )
@@ -131,6 +134,62 @@ def test_tails_take_degrees_of_freedom_away() -> None:
     assert tailed_identities(1e9, rng.exponential(size=(1, 1_000_000)))[0] / 1e6 == pytest.approx(
         known / 200, rel=0.1
     )
+
+
+def test_uneven_arms_are_as_long_on_the_scale() -> None:
+    assert scaled_ends(2.0, 0.5, 1.0, None) == (1.5, 3.0)
+    assert scaled_ends(2.0, 0.5, 1.0, (0.0, math.inf)) == pytest.approx(
+        (2 * math.exp(-0.25), 2 * math.exp(0.5))
+    )
+    low, high = scaled_ends(0.2, 0.04, 0.08, (0.0, 1.0))
+    logit = math.log(0.25)
+    assert math.log(low / (1 - low)) == pytest.approx(logit - 0.04 / 0.16)
+    assert math.log(high / (1 - high)) == pytest.approx(logit + 0.08 / 0.16)
+
+
+@pytest.mark.parametrize("bounds", [None, (0.0, math.inf), (-math.inf, 1.0), (0.0, 1.0)])
+def test_replicates_are_measured_in_their_own_errors_on_the_scale(bounds: tuple[float, float] | None) -> None:
+    """Ends that a replicate draws with its own error and so many of them just touch the estimate."""
+    rng = np.random.default_rng(7)
+    replicates, errors = rng.uniform(0.1, 0.9, size=20), rng.uniform(0.01, 0.1, size=20)
+    for replicate, error, ratio in zip(
+        replicates, errors, studentised(0.4, replicates, errors, bounds), strict=True
+    ):
+        low, high = scaled_ends(replicate, ratio * error, 0.0, bounds)[0], 0.4
+        assert low == pytest.approx(high)
+
+
+def test_replicates_at_an_end_of_the_range_leave_no_quantile() -> None:
+    rng = np.random.default_rng(8)
+    replicates, errors = rng.uniform(0.1, 0.3, size=1000), np.full(1000, 0.05)
+    assert studentised_ends(0.2, 0.05, studentised(0.2, replicates, errors, (0, 1)), 0.95, (0, 1)) is not None
+    replicates[:30] = 0.0  # their own errors are 0 as well
+    errors[:30] = 0.0
+    ratios = studentised(0.2, replicates, errors, (0, 1))
+    assert np.isneginf(ratios[:30]).all() and np.isfinite(ratios[30:]).all()
+    assert studentised_ends(0.2, 0.05, ratios, 0.95, (0, 1)) is None
+    ratios[:200] = np.nan
+    assert studentised_ends(0.2, 0.05, ratios, 0.95, (0, 1)) is None
+    assert studentised_ends(0.2, 0.0, np.zeros(9), 0.95, (0, 1)) is None
+
+
+def test_studentised_ends_are_the_quantiles_the_other_way_round() -> None:
+    ratios = np.concatenate([np.linspace(-4, 0, 501), np.linspace(0, 2, 501)[1:]])
+    low, high = studentised_ends(0.0, 0.5, ratios, 0.95, None) or (math.nan, math.nan)
+    assert (low, high) == pytest.approx((-0.5 * np.quantile(ratios, 0.975), 4 * 0.95 * 0.5), rel=0.01)
+
+
+def test_an_impostors_rate_of_few_people_is_covered() -> None:
+    """People in the middle are near to many others, so that pairs are far from independent."""
+    rng, held, k = np.random.default_rng(9), [], 20
+    a, b = np.triu_indices(k, 1)
+    truth = float(chi2.cdf(1.6**2 / 2, 5))
+    for seed in range(800):
+        z = rng.normal(size=(k, 5))
+        near = np.sum((z[a] - z[b]) ** 2, axis=1) <= 1.6**2
+        found = pair_rate_interval(near, a, b, n_boot=400, seed=seed, clip=(0, 1))
+        held.append(found.low <= truth <= found.high)
+    assert 0.93 <= np.mean(held) <= 0.97
 
 
 def test_undefined_replicates_leave_no_ends() -> None:

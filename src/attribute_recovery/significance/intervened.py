@@ -16,10 +16,11 @@ from attribute_recovery.dataset.attributes import Attribute
 from attribute_recovery.significance.effect import Edited, Originals
 from attribute_recovery.significance.grouping import Contrast
 from attribute_recovery.significance.groups import Rate
-from attribute_recovery.statistics.bootstrap import defined_ratio, identity_weights, weighted_pair_sum
+from attribute_recovery.statistics.bootstrap import identity_weights
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray, identity_codes
 from attribute_recovery.statistics.interval import effective_identities
 from attribute_recovery.statistics.paired import Resampled, paired_difference
+from attribute_recovery.statistics.pairs import defined_ratio, weighted_pair_sum
 
 Floats = npt.NDArray[np.float32]
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from attribute_recovery.statistics.bootstrap import defined_ratio, weighted_pair_sum
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray, require_length
+from attribute_recovery.statistics.pairs import defined_ratio, weighted_pair_sum
 
 # Permutations worked at once; the result does not depend on it.
 _BATCH = 512

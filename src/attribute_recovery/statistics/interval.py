@@ -102,21 +102,99 @@ def student_ends(
     [0.719, 0.969]
     """
     reach = float(student_reach(effective, level)) * error
+    return scaled_ends(estimate, reach, reach, bounds)
+
+
+def scaled_ends(
+    estimate: float, down: float, up: float, bounds: tuple[float, float] | None
+) -> tuple[float, float]:
+    """Estimate − down and + up; inside a range, as far on a scale without ends, see `student_ends`.
+
+    Args:
+        estimate: The figure.
+        down, up: How far the ends lie from it, in its own unit.
+        bounds: Range of the figure, an end infinite where there is none; left out, it has none.
+
+    Returns:
+        Lower and upper end, inside the bounds.
+    """
     low, high = (-math.inf, math.inf) if bounds is None else bounds
     below, above = estimate - low, high - estimate
-    if reach == 0 or (math.isinf(below + above) and math.isinf(min(below, above))):
-        return estimate - reach, estimate + reach
+    if down == up == 0 or (math.isinf(below + above) and math.isinf(min(below, above))):
+        return estimate - down, estimate + up
     if below <= 0 or above <= 0:
-        return max(low, estimate - reach), min(high, estimate + reach)
+        return max(low, estimate - down), min(high, estimate + up)
     # Steps that double on the scale of a logarithm reach far beyond floats for a figure close to its end.
     if math.isinf(above):
-        return low + below * _exp(-reach / below), low + below * _exp(reach / below)
+        return low + below * _exp(-down / below), low + below * _exp(up / below)
     if math.isinf(below):
-        return high - above * _exp(reach / above), high - above * _exp(-reach / above)
-    centre, arm = math.log(below / above), reach * (high - low) / (below * above)
-    ends = (0.5 * (1 + math.tanh(0.5 * (centre + side))) for side in (-arm, arm))  # the logistic
+        return high - above * _exp(down / above), high - above * _exp(-up / above)
+    centre, slope = math.log(below / above), (high - low) / (below * above)
+    ends = (0.5 * (1 + math.tanh(0.5 * (centre + arm * slope))) for arm in (-down, up))  # the logistic
     first, last = (low + (high - low) * end for end in ends)
     return first, last
+
+
+def studentised(
+    estimate: float,
+    replicates: FloatArray,
+    errors: FloatArray,
+    bounds: tuple[float, float] | None,
+) -> FloatArray:
+    """How far each replicate lies above the estimate, in standard errors of its own, on the scale of
+    `student_ends`.
+
+    Args:
+        estimate: Strictly inside the bounds.
+        replicates: Of it, (n_boot,).
+        errors: Standard error of each, (n_boot,).
+        bounds: Range of the figure; left out, it has none.
+
+    Returns:
+        (n_boot,); infinite for a replicate at an end of the range, NaN where replicate or error is.
+    """
+    low, high = (-math.inf, math.inf) if bounds is None else bounds
+    figures = np.append(replicates, estimate)
+    placed, slope = figures, np.ones_like(figures)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if math.isfinite(low):
+            placed, slope = np.log(figures - low), 1 / (figures - low)
+        if math.isfinite(high):
+            placed = (placed if math.isfinite(low) else 0.0) - np.log(high - figures)
+            slope = (slope if math.isfinite(low) else 0.0) + 1 / (high - figures)
+        apart = (placed[:-1] - placed[-1]) / (slope[:-1] * errors)
+    at_an_end = np.isinf(placed[:-1])
+    return np.asarray(np.where(at_an_end, placed[:-1], apart))
+
+
+def studentised_ends(
+    estimate: float,
+    error: float,
+    ratios: FloatArray,
+    level: float,
+    bounds: tuple[float, float] | None,
+) -> tuple[float, float] | None:
+    """Ends whose distance is told by replicates in their own standard errors (bootstrap-t, Efron 1982; Hall,
+    Ann. Statist. 16, 1988): they are uneven where the error rises and falls with the estimate.
+
+    Args:
+        estimate: The figure.
+        error: Its standard error.
+        ratios: Of the replicates, see `studentised`, (n_boot,).
+        level: Nominal coverage, 0 to 1.
+        bounds: Range of the figure; left out, it has none.
+
+    Returns:
+        Lower and upper end; None where too many replicates lie at an end of the range, or have no error, for
+        a quantile.
+    """
+    if np.isnan(ratios).mean() > 1 - LEAST_DEFINED or not error > 0:
+        return None
+    tail = (1 - level) / 2
+    lowest, highest = np.quantile(ratios[~np.isnan(ratios)], [tail, 1 - tail], method="higher")
+    if not math.isfinite(lowest) or not math.isfinite(highest):
+        return None
+    return scaled_ends(estimate, highest * error, -lowest * error, bounds)
 
 
 def student_reach(effective: npt.ArrayLike, level: float) -> FloatArray:
@@ -216,14 +294,32 @@ def share_ends(
     return float(share[small[0]]) if len(small) else 1.0, float(share[large[-1]]) if len(large) else 0.0
 
 
-def pair_inflation(rows: FloatArray, cells: FloatArray, effective: float) -> float:
-    """Variance of a U-statistic over that of its bootstrap replicates.
+def pair_variance(crossed: npt.ArrayLike, own: npt.ArrayLike, effective: float) -> FloatArray:
+    """Variance of a sum over pairs of identities, a U-statistic.
 
-    With r_ij the sums over the pairs of identities i < j, less the estimate's share, and r_i = Σ_j r_ij, the
-    replicates vary by Σ r_i² + Σ r_ij² where the statistic varies by Σ r_i² − Σ r_ij² (what pairs share
-    through one identity, and each pair's own part once), at least by Σ r_ij² as if pairs of identities were
-    independent. r is taken from an estimate; for all pairs of k identities k (k − 1) / ((k − 2) (k − 3))
-    makes up for that exactly, in both parts (from Hoeffding's decomposition, Ann. Math. Statist. 19, 1948).
+    With r_ij what the pairs of identities i < j add, less the estimate's share, and r_i = Σ_j r_ij, it is
+    Σ r_i² − Σ r_ij² (what pairs share through one identity, and each pair's own part once), at least Σ r_ij²
+    as if pairs of identities were independent. r is taken from an estimate; for all pairs of k identities
+    k (k − 1) / ((k − 2) (k − 3)) makes up for that exactly, in both parts (from Hoeffding's decomposition,
+    Ann. Math. Statist. 19, 1948).
+
+    Args:
+        crossed: Σ r_i².
+        own: Σ r_ij², of the same shape.
+        effective: Identities that carry the figure; 4 at least is used.
+
+    Returns:
+        Variances, of the shape given.
+    """
+    k = max(effective, 4.0)
+    lost = k * (k - 1) / ((k - 2) * (k - 3))
+    both, single = np.asarray(crossed, dtype=np.float64), np.asarray(own, dtype=np.float64)
+    return np.asarray(np.maximum((both - single) * lost, single))
+
+
+def pair_inflation(rows: FloatArray, cells: FloatArray, effective: float) -> float:
+    """Variance of a U-statistic, see `pair_variance`, over that of its bootstrap replicates, which vary by
+    Σ r_i² + Σ r_ij².
 
     Args:
         rows: r_i, (k,).
@@ -233,12 +329,10 @@ def pair_inflation(rows: FloatArray, cells: FloatArray, effective: float) -> flo
     Returns:
         The ratio of variances; 1 where nothing varies.
     """
-    own, crossed = float(np.sum(cells**2)), float(np.sum(rows**2))
+    own, crossed = np.sum(cells**2), np.sum(rows**2)
     if own + crossed == 0:
         return 1.0
-    k = max(effective, 4.0)
-    lost = k * (k - 1) / ((k - 2) * (k - 3))
-    return max((crossed - own) * lost, own) / (crossed + own)
+    return float(pair_variance(crossed, own, effective) / (crossed + own))
 
 
 def replicate_interval(

@@ -14,14 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from attribute_recovery.statistics.bootstrap import (
-    Interval,
-    defined_ratio,
-    identity_weights,
-    weighted_pair_sum,
-)
+from attribute_recovery.statistics.bootstrap import Interval, identity_weights
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, finite_vector, require_length
-from attribute_recovery.statistics.interval import replicate_interval
+from attribute_recovery.statistics.interval import replicate_interval, tailed_identities
+from attribute_recovery.statistics.pairs import defined_ratio, weighted_pair_sum
 from attribute_recovery.statistics.permutation import permutation_p_value
 
 # From weights of k identities, (r, k), to the figure under each, (r,).
@@ -168,16 +164,25 @@ def paired_difference(
     size = np.maximum(np.abs(first.parts), np.abs(second.parts)).max()
     parts[np.abs(parts) <= _ROUNDING * size] = 0.0
     replicates = first.replicates - second.replicates
+    identities = float(len(parts)) if effective is None else effective
+    k = max(identities, 2.0)
     interval = replicate_interval(
         first.estimate - second.estimate,
         replicates,
         len(parts),
         level,
         None,
-        effective=len(parts) if effective is None else effective,
-        inflation=_pair_inflation(replicates, parts) if recentre else None,
+        effective=_freedom(identities, parts),
+        inflation=_pair_inflation(replicates, parts) if recentre else k / (k - 1),
     )
     return Difference(interval, sign_flip_p_value(parts, n_flips=n_flips, seed=seed))
+
+
+def _freedom(effective: float, parts: FloatArray) -> float:
+    """Identities that t counts, see `interval.tailed_identities`."""
+    if not np.isfinite(parts).all():
+        return effective
+    return float(tailed_identities(effective, parts[None])[0])
 
 
 def _pair_inflation(replicates: FloatArray, parts: FloatArray) -> float | None:
