@@ -13,6 +13,7 @@ from math import factorial
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -59,8 +60,6 @@ class Shares:
         return np.array([self._leads(game) for game in range(len(self.values))], bool)
 
     def _leads(self, game: int) -> bool:
-        from scipy.stats import t
-
         values = self.values[game]
         if len(values) < 2 or not np.isfinite(values).all():
             return bool(np.isfinite(values).all() and len(values))
@@ -69,7 +68,7 @@ class Shares:
         signs = np.zeros(len(values))
         signs[[first, second]] = np.sign(values[first]), -np.sign(values[second])
         error = np.sqrt(max(0.0, signs @ self.covariances[game] @ signs))
-        least = t.ppf(0.95, self.drawn[game] - 1) * error if error > 0 else 0.0
+        least = stdtrit(self.drawn[game] - 1, 0.95) * error if error > 0 else 0.0
         return bool(ahead > least)
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit, logsumexp
 
 from attribute_recovery.recovery.forecast import (
@@ -101,6 +100,8 @@ def fit_continuous(
     Raises:
         ValueError: lengths differ, a value is not finite, or an sd is not above 0.
     """
+    from scipy.optimize import minimize  # significance reads forecasts and fits none
+
     y, m, s = finite_vector("truth", truth), finite_vector("mean", mean), finite_vector("sd", sd)
     require_length("mean", m, len(y))
     require_length("sd", s, len(y))
@@ -177,6 +178,8 @@ def fit_discrete(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Discret
     Raises:
         ValueError: probabilities and labels do not fit each other.
     """
+    from scipy.optimize import minimize
+
     table, classes = class_probabilities(probabilities, labels)
     logits, n = _logits(table), len(classes)
     hot = np.eye(table.shape[1])[classes]

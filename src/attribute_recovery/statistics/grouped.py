@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray, require_length
 from attribute_recovery.statistics.pairs import defined_ratio, weighted_pair_sum
@@ -215,4 +215,4 @@ def detectable_difference(null: FloatArray, replicates: FloatArray, *, power: fl
     missing = null[np.isfinite(null)]
     if len(known) < 2 or len(missing) < 2 or known.std() == 0 or missing.std() == 0:
         return float("nan")
-    return float(norm.isf(0.025) * missing.std(ddof=1) + norm.isf(1 - power) * known.std(ddof=1))
+    return float(-ndtri(0.025) * missing.std(ddof=1) + ndtri(power) * known.std(ddof=1))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from attribute_recovery.statistics.inputs import FloatArray, finite_vector
 
@@ -199,7 +199,7 @@ def studentised_ends(
 
 def student_reach(effective: npt.ArrayLike, level: float) -> FloatArray:
     """Student's quantile, in standard errors, for so many effective identities each."""
-    return np.asarray(t.isf((1 - level) / 2, np.maximum(effective, 2.0) - 1))
+    return np.asarray(-stdtrit(np.maximum(effective, 2.0) - 1, (1 - level) / 2))
 
 
 def tailed_identities(effective: float, contributions: FloatArray) -> FloatArray:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray, finite_array, identity_codes
@@ -113,6 +112,8 @@ def fit_logistic(x: FloatArray, labels: IntArray, n_classes: int, penalty: float
     Returns:
         Read-outs are logits (n, K).
     """
+    from scipy.optimize import minimize  # heads need no logistic regression, and should not pay for it
+
     n, d = x.shape
     hot = np.eye(n_classes)[labels]
     design = np.concatenate([x, np.ones((n, 1))], axis=1)  # (n, d + 1)
