@@ -193,3 +193,21 @@ def test_people_who_bring_little_leave_fewer_degrees_of_freedom() -> None:
     widening = student_reach(k, 0.95) * np.sqrt(k / (k - 1)) / (student_reach(5, 0.95) * np.sqrt(5 / 4))
     assert widening > 1.5
     assert unlike.high - unlike.low == pytest.approx(widening * (alike.high - alike.low))
+
+
+def test_the_error_of_a_difference_is_the_jackknifes() -> None:
+    """Of a maximum, whose replicates hardly vary, as of a mean."""
+    rng, k = np.random.default_rng(12), 15
+    values = rng.normal(size=(2, k))
+    figures = (
+        lambda w: np.array([np.sort(values[0][row > 0])[-2:].sum() for row in w]),
+        ratio_of_sums(values[1], np.ones(k)),
+    )
+    first, second = (resample(figure, k, n_boot=200, seed=1) for figure in figures)
+    found = paired_difference(first, second, n_flips=1, seed=0, effective=12.0).interval
+    without = np.array(
+        [np.sort(np.delete(values[0], i))[-2:].sum() - np.delete(values[1], i).mean() for i in range(k)]
+    )
+    variance = (k - 1) / k * np.sum((without - without.mean()) ** 2)
+    arm = student_reach(12.0, 0.95) * np.sqrt(variance * (k - 1) / k * 12 / 11)
+    assert (found.low, found.high) == pytest.approx((found.estimate - arm, found.estimate + arm))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from attribute_recovery.statistics.bootstrap import Interval, identity_weights
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, finite_vector, require_length
-from attribute_recovery.statistics.interval import replicate_interval, tailed_identities
+from attribute_recovery.statistics.interval import replicate_interval
 from attribute_recovery.statistics.pairs import defined_ratio, weighted_pair_sum
 from attribute_recovery.statistics.permutation import permutation_p_value
 
@@ -165,31 +165,42 @@ def paired_difference(
     parts[np.abs(parts) <= _ROUNDING * size] = 0.0
     replicates = first.replicates - second.replicates
     identities = float(len(parts)) if effective is None else effective
-    k = max(identities, 2.0)
     interval = replicate_interval(
         first.estimate - second.estimate,
         replicates,
         len(parts),
         level,
         None,
-        effective=_freedom(identities, parts),
-        inflation=_pair_inflation(replicates, parts) if recentre else k / (k - 1),
+        effective=identities,
+        inflation=_pair_inflation(replicates, parts)
+        if recentre
+        else _inflation(replicates, parts, identities),
     )
     return Difference(interval, sign_flip_p_value(parts, n_flips=n_flips, seed=seed))
 
 
-def _freedom(effective: float, parts: FloatArray) -> float:
-    """Identities that t counts, see `interval.tailed_identities`."""
-    if not np.isfinite(parts).all():
-        return effective
-    return float(tailed_identities(effective, parts[None])[0])
+def _inflation(replicates: FloatArray, parts: FloatArray, effective: float) -> float | None:
+    """What the jackknife's variance is of the replicates': those of a figure that is no mean, such as a share
+    of two parts either of which may come out at nothing, have tails that the figure has not (of the
+    difference of two shares of 100 people their deviation was 17 % above the true one in 400 draws, the
+    jackknife's 9 %); None where it cannot be told."""
+    spread, jackknife = _variances(replicates, parts)
+    if not math.isfinite(jackknife) or spread <= 0:
+        return None
+    k, n = max(effective, 2.0), len(parts)
+    return jackknife / spread * (n - 1) / n * k / (k - 1)
+
+
+def _variances(replicates: FloatArray, parts: FloatArray) -> tuple[float, float]:
+    """Of replicates, and of the mean of parts by the jackknife."""
+    return float(np.nanvar(replicates)), float(parts.var()) / (len(parts) - 1)
 
 
 def _pair_inflation(replicates: FloatArray, parts: FloatArray) -> float | None:
     """As `interval.pair_inflation`, where only replicates and parts are known: a pair's own part of the
     variance counts three times in replicates and twice in the jackknife, whose Σ r_i² is larger by
     k (k − 1) / (k − 2)²; None where it cannot be told."""
-    spread, jackknife = float(np.nanvar(replicates)), float(parts.var()) / (len(parts) - 1)
+    spread, jackknife = _variances(replicates, parts)
     if not math.isfinite(jackknife) or spread <= 0:
         return None
     k = max(len(parts), 4)
