@@ -108,7 +108,7 @@ def threshold_source(wildcards: Wildcards) -> list[str]:
 def generator_source() -> list[str]:
     """The files that a generator is read from that is brought: a file's, or the authors' models; with the cards."""
     settings = configuration.generator
-    if settings.source == "file":
+    if settings.source in ("file", "tuned"):
         return [str(settings.weights), str(settings.card_path)]
     if settings.source != "authors":
         return []

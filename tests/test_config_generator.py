@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attribute_recovery.config import ConfigError, parse_config, read_overlaid
-from attribute_recovery.config_generator import FileGenerator
+from attribute_recovery.config import ConfigError, load_config, parse_config, read_overlaid
+from attribute_recovery.config_generator import FileGenerator, TunedGenerator
 
 DEFAULT = Path(__file__).parents[1] / "config/default.yaml"
 
@@ -21,5 +21,18 @@ def test_a_generator_from_a_file_has_no_sizes_of_its_own() -> None:
     values["generator"]["network"] = {}
     with pytest.raises(
         ConfigError, match=r"key generator\.network: is not known; allowed are card, source, w"
+    ):
+        parse_config(values, Path("my.yaml"))
+
+
+def test_a_generator_that_is_trained_on_has_a_training_of_its_own() -> None:
+    path = DEFAULT.with_name("world-generator-tuned.yaml")
+    found = load_config(path).generator
+    assert isinstance(found, TunedGenerator)
+    assert found.card_path == found.weights.with_name("card.json")
+    values = copy.deepcopy(read_overlaid(path))
+    values["generator"]["training"]["attribute_weight"] = 1.0
+    with pytest.raises(
+        ConfigError, match=r"key generator\.training\.attribute_weight: is not known; allowed are adv"
     ):
         parse_config(values, Path("my.yaml"))

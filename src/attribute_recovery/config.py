@@ -26,7 +26,7 @@ from attribute_recovery.config_faces import (
     TableDataset,
 )
 from attribute_recovery.config_files import ConfigError, read_overlaid, sentence
-from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator
+from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator, TunedGenerator
 from attribute_recovery.config_marginals import (
     Name,
     Positive,
@@ -129,7 +129,8 @@ class GeneratorSection(Section):
 
 
 GeneratorConfig = Annotated[
-    GeneratorSection | FileGenerator | AuthorsGenerator | EigenfacesGenerator, Field(discriminator="source")
+    GeneratorSection | FileGenerator | TunedGenerator | AuthorsGenerator | EigenfacesGenerator,
+    Field(discriminator="source"),
 ]
 
 

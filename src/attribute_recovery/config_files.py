@@ -18,7 +18,7 @@ TOLD_BY_SOURCE = ("recognizers",)
 # Sections that do so themselves.
 THEMSELVES_TOLD_BY_SOURCE = ("dataset", "decoder", "attributes.heads")
 # Values of `source` that have keys of their own, in sections whose other sources share theirs.
-APART = {"generator": ("authors", "eigenfaces", "file")}
+APART = {"generator": ("authors", "eigenfaces", "file", "tuned")}
 # Where one of these has another value, any mapping starts anew.
 KINDS = ("by", "kind")
 

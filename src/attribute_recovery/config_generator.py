@@ -1,11 +1,12 @@
-"""The typed sections of generators that are not networks trained here: a file, and principal components."""
+"""The typed sections of generators other than networks trained from nothing: a file, one that is trained on,
+and principal components."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from attribute_recovery.config_marginals import Positive, Section
+from attribute_recovery.config_marginals import Positive, PositiveReal, Probability, Section
 
 
 class FileGenerator(Section):
@@ -16,6 +17,51 @@ class FileGenerator(Section):
         description="safetensors file, such as results/OTHER/generator/autoencoder.safetensors"
     )
     card: Path | None = Field(description="its card; null for card.json in the same folder")
+
+    @property
+    def card_path(self) -> Path:
+        """Where the card is."""
+        return self.weights.with_name("card.json") if self.card is None else self.card
+
+
+class TunedTraining(Section):
+    """How G is trained on. E stays as it is, and with it every code."""
+
+    steps: Positive = Field(description="optimiser steps")
+    batch_size: Positive = Field(description="images a step")
+    learning_rate: PositiveReal = Field(description="at its highest")
+    code_noise: Annotated[float, Field(ge=0.0)] = Field(
+        description="standard deviation of the noise on codes"
+    )
+    strength_weight: Annotated[float, Field(ge=0.0)] = Field(
+        description="weight of the octave bands' local strength"
+    )
+    cycle_weight: Annotated[float, Field(ge=0.0)] = Field(
+        description="weight of E finding the code again in what G makes of it; 0 for none"
+    )
+    reading_weight: Annotated[float, Field(ge=0.0)] = Field(
+        description="weight of E finding what the code says of the attributes, by a linear read-out; 0 for a "
+        "training without labels"
+    )
+    adversarial_weight: Annotated[float, Field(ge=0.0)] = Field(
+        description="weight of a patch discriminator's verdict; 0 for none"
+    )
+    adversarial_from: Probability = Field(
+        description="part of the training after which the discriminator takes part"
+    )
+
+
+class TunedGenerator(Section):
+    """A generator that this package wrote elsewhere, whose G is trained on here."""
+
+    source: Literal["tuned"] = Field(
+        description="another experiment's generator, G trained on to show what E sees"
+    )
+    weights: Path = Field(
+        description="safetensors file, such as results/OTHER/generator/autoencoder.safetensors"
+    )
+    card: Path | None = Field(description="its card; null for card.json in the same folder")
+    training: TunedTraining = Field(description="how G is trained on")
 
     @property
     def card_path(self) -> Path:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import attribute_recovery.decoder.attacks as module
 from attribute_recovery.config import Compute, DecoderSection
 from attribute_recovery.dataset.store import read_array, read_table
 from attribute_recovery.decoder.attacks import (
-    CALIBRATION_IMAGES,
     attack_metrics,
     attack_rates,
     other_images,
@@ -97,7 +97,8 @@ def test_what_is_not_defined_is_none_and_never_nan() -> None:
     json.dumps([nobody_accepted, single], allow_nan=False)
 
 
-def test_sampled_rows_are_the_whole_test_and_a_part_of_calibration() -> None:
+def test_sampled_rows_are_the_whole_test_and_a_part_of_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALIBRATION_IMAGES", 480)
     # 300 people with two images each, and one with a hundred of them
     people = [f"p{i % 300}" for i in range(600)] + ["many"] * 100
     table = pd.DataFrame(
@@ -108,12 +109,12 @@ def test_sampled_rows_are_the_whole_test_and_a_part_of_calibration() -> None:
     )
     rows = sampled_rows(table, 1)
     held = rows[table["split"].iloc[rows] == "calibration"]
-    assert len(held) == CALIBRATION_IMAGES == len(set(held))
+    assert len(held) == 480 == len(set(held))
     assert (np.diff(held) > 0).all()
     counts = table["identity"].iloc[held].value_counts()
     assert len(counts) == 301 and counts.max() == 2
     assert rows[table["split"].iloc[rows] == "test"].tolist() == list(range(705, 735))
-    assert len(rows) == CALIBRATION_IMAGES + 30
+    assert len(rows) == 480 + 30
     assert np.array_equal(rows, sampled_rows(table, 1))
     assert not np.array_equal(rows, sampled_rows(table, 2))
     few = table.iloc[600:].reset_index(drop=True)

@@ -22,7 +22,12 @@ from attribute_recovery.config import (
     GeneratorSection,
     GeneratorTraining,
 )
-from attribute_recovery.config_generator import FileGenerator
+from attribute_recovery.config_generator import (
+    EigenfacesGenerator,
+    FileGenerator,
+    TunedGenerator,
+    TunedTraining,
+)
 from attribute_recovery.dataset.store import read_images, read_table, write_array, write_table
 from attribute_recovery.generator.load import load_generator
 from attribute_recovery.generator.prepare import generator_card, prepare_generator
@@ -332,3 +337,63 @@ def test_labels_may_be_missing(tmp_path: Path, dataset: Path, section: Generator
     assert np.isfinite(found["final_losses"]["attributes"])
     card = json.loads((tmp_path / "generator" / "card.json").read_text())
     assert [f"attribute.{name}" for name in card["attributes"]] == names
+
+
+@pytest.fixture
+def tuned(brought: FileGenerator) -> TunedGenerator:
+    """That generator, trained on for a few steps."""
+    training = TunedTraining(
+        steps=6,
+        batch_size=8,
+        learning_rate=3e-3,
+        code_noise=0.05,
+        strength_weight=0.5,
+        cycle_weight=1.0,
+        reading_weight=5.0,
+        adversarial_weight=0.1,
+        adversarial_from=0.5,
+    )
+    return TunedGenerator(source="tuned", weights=brought.weights, card=None, training=training)
+
+
+def test_a_generator_that_is_trained_on_keeps_its_codes_and_says_where_it_is_from(
+    tmp_path: Path, dataset: Path, tuned: TunedGenerator, pictures: Images
+) -> None:
+    found = prepare(tuned, dataset, tmp_path / "generator")
+    digest = hashlib.sha256(tuned.weights.read_bytes()).hexdigest()
+    assert found["weights_sha256"] == digest and "reading" in found["final_losses"]
+    assert set(outputs(tmp_path / "generator")) == {"autoencoder.safetensors", "card.json"}
+    card, origin = (
+        json.loads(path.read_text()) for path in (tmp_path / "generator/card.json", tuned.card_path)
+    )
+    told = f"G trained on from a file with sha256 {digest}, whose card says: trained by this experiment"
+    assert card["provenance"] == told and card["network"] == origin["network"]
+    assert card["training"]["reading_weight"] == 5.0 and card["attributes"] == origin["attributes"]
+    first, second = (
+        load_generator(
+            folder / "autoencoder.safetensors", folder / "card.json", torch.device("cpu"), torch.float32
+        )
+        for folder in (tmp_path / "generator", tmp_path / "other")
+    )
+    codes = first.encode_images(pictures[:3])
+    assert np.array_equal(codes, second.encode_images(pictures[:3]))
+    assert not np.array_equal(reconstruct(first, codes), reconstruct(second, codes))
+
+
+def test_principal_components_are_not_trained_on(
+    tmp_path: Path, dataset: Path, tuned: TunedGenerator
+) -> None:
+    linear = EigenfacesGenerator(source="eigenfaces", code_size=6, copies=2, augmentation=0.3)
+    prepare(linear, dataset, tmp_path / "other")
+    sentence = r"^generator\.weights: .*, whose networks cannot be trained on; allowed is a generator"
+    with pytest.raises(ValueError, match=sentence):
+        prepare(tuned, dataset, tmp_path / "generator")
+    assert not outputs(tmp_path / "generator")
+
+
+def test_a_generator_of_another_size_is_not_trained_on(
+    tmp_path: Path, dataset: Path, tuned: TunedGenerator
+) -> None:
+    write_array(dataset / "images.bcolz", [np.zeros((64, 32, 32, 3), np.uint8)], (32, 32, 3), np.uint8, 64)
+    with pytest.raises(ValueError, match=r"have a side of 16, but the data set's have 32; allowed is"):
+        prepare(tuned, dataset, tmp_path / "generator")

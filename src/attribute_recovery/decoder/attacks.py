@@ -40,8 +40,9 @@ Rows = npt.NDArray[np.int64]
 
 SAMPLED_SPLITS = ("calibration", "test")
 # Images of the split `calibration` whose samples are decoded: some numbers are fitted to them for each
-# attribute. Much varies from person to person only, so everybody is there before anybody is twice.
-CALIBRATION_IMAGES = 480
+# attribute, and of 480 the share that a central interval holds is known to 2 points only. Much varies from
+# person to person only, so everybody is there before anybody is twice.
+CALIBRATION_IMAGES = 2000
 
 
 @dataclass(frozen=True)

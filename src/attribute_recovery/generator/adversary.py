@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from attribute_recovery.config import GeneratorTraining
+from attribute_recovery.config_generator import TunedTraining
 from attribute_recovery.training.loop import Losses, Opponent
 
 CHANNELS = (32, 64, 96)
@@ -56,7 +57,7 @@ def _bounded(inputs: int, outputs: int, kernel: int) -> nn.Module:
 
 
 class Adversary:
-    """The discriminator and its part in each step of an autoencoder's training.
+    """The discriminator and its part in each step of a generator's training.
 
     Args:
         settings: `adversarial_weight` of its verdict, and `adversarial_from`, when it begins.
@@ -64,7 +65,7 @@ class Adversary:
         seed: of its first weights.
     """
 
-    def __init__(self, settings: GeneratorTraining, *, steps: int, seed: int) -> None:
+    def __init__(self, settings: GeneratorTraining | TunedTraining, *, steps: int, seed: int) -> None:
         torch.manual_seed(seed)
         self.network = Discriminator()
         self.weight = settings.adversarial_weight

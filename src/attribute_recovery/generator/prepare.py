@@ -1,4 +1,4 @@
-"""Where G and E come from: shipped for the world, trained here, a file, or the authors' models."""
+"""Where G and E come from: shipped, trained here or trained on, a file, or the authors' models."""
 
 import hashlib
 import json
@@ -14,14 +14,15 @@ import torch
 
 from attribute_recovery.config import Compute, GeneratorConfig, GeneratorNetwork
 from attribute_recovery.config_authors import AuthorsGenerator
-from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator
+from attribute_recovery.config_generator import EigenfacesGenerator, FileGenerator, TunedGenerator
 from attribute_recovery.dataset.attributes import read_schema
 from attribute_recovery.dataset.store import open_array, read_images, read_table
 from attribute_recovery.generator.authors import take_models
 from attribute_recovery.generator.cards import GENERATOR_KEYS
 from attribute_recovery.generator.eigenfaces import fit_eigenfaces, network_card
-from attribute_recovery.generator.load import load_generator
-from attribute_recovery.generator.train import train_autoencoder
+from attribute_recovery.generator.load import LoadedGenerator, load_generator
+from attribute_recovery.generator.train import Autoencoder, train_autoencoder
+from attribute_recovery.generator.tune import tune_generator
 from attribute_recovery.tracking.digest import sha256_file
 from attribute_recovery.training.device import prepare_torch
 from attribute_recovery.training.loop import LoopSettings
@@ -63,19 +64,25 @@ def prepare_generator(
     pixels = read_images(images, rows)
     if isinstance(settings, EigenfacesGenerator):
         return _eigenfaces(settings, seed, pixels, weights=weights, card=card)
-    names, labels = list[str](), None
-    schema = read_schema(attributes)
-    if settings.training.attribute_weight > 0 and len(schema):
-        values = schema.known_from_table(everyone.iloc[rows]).values
-        names, labels = schema.names, schema.encode(values, count=len(rows))
+    steps, rate = settings.training.steps, settings.training.learning_rate
     loop = LoopSettings(
-        steps=settings.training.steps,
-        learning_rate=settings.training.learning_rate,
-        warmup_steps=min(200, settings.training.steps // 10 + 1),
+        steps=steps,
+        learning_rate=rate,
+        warmup_steps=min(200, steps // 10 + 1),
         precision=compute.precision,
         device=device.type,
         seed=seed,
     )
+    schema = read_schema(attributes)
+    labelled = isinstance(settings, TunedGenerator) or settings.training.attribute_weight > 0
+    labels = None
+    if labelled and len(schema):
+        labels = schema.encode(schema.known_from_table(everyone.iloc[rows]).values, count=len(rows))
+    names = schema.names if labels is not None else []
+    if isinstance(settings, TunedGenerator):
+        return _tuned(
+            settings, loop, pixels, labels, names, weights=weights, card=card, checkpoint=checkpoint
+        )
     networks, history = train_autoencoder(
         pixels, settings.network, settings.training, loop, labels=labels, checkpoint=checkpoint
     )
@@ -85,6 +92,42 @@ def prepare_generator(
     write_card(card, made)
     checkpoint.unlink(missing_ok=True)
     return {"final_losses": {name: values[-1] for name, values in history.losses.items()}}
+
+
+def _tuned(
+    settings: TunedGenerator,
+    loop: LoopSettings,
+    pixels: Images,
+    labels: npt.NDArray[np.float32] | None,
+    names: Sequence[str],
+    *,
+    weights: Path,
+    card: Path,
+    checkpoint: Path,
+) -> dict[str, Any]:
+    """Write a brought generator whose G was trained on with images (n, size, size, 3) and their labels."""
+    started = _opened(settings, torch.device(loop.device), pixels.shape[1])
+    origin = read_card(settings.card_path, GENERATOR_KEYS)
+    if not isinstance(started.networks, Autoencoder):
+        raise ValueError(
+            f"generator.weights: found {settings.weights}, whose networks cannot be trained on; allowed is "
+            "a generator that was trained with generator.source: train, or shipped"
+        )
+    history = tune_generator(started, pixels, settings.training, loop, labels=labels, checkpoint=checkpoint)
+    digest = sha256_file(settings.weights)
+    told = f"G trained on from a file with sha256 {digest}, whose card says: {origin['provenance']}"
+    training = settings.training.model_dump(mode="json")
+    # E, and with it what the codes say of attributes, is the origin's.
+    told_of = names if settings.training.reading_weight > 0 else []
+    known = list(dict.fromkeys([*origin["attributes"], *told_of]))
+    made = generator_card(pixels, known, origin["network"], training, loop.seed, told)
+    save_weights(started.networks, weights, dtype=torch.bfloat16)
+    write_card(card, made)
+    checkpoint.unlink(missing_ok=True)
+    return {
+        "weights_sha256": digest,
+        "final_losses": {name: values[-1] for name, values in history.losses.items()},
+    }
 
 
 def _eigenfaces(
@@ -144,7 +187,19 @@ def _brought(
     settings: FileGenerator, compute: Compute, image_size: int, *, weights: Path, card: Path
 ) -> dict[str, Any]:
     """Copy a generator that fits its card and the images; its card then also has the digest of the file."""
-    device = prepare_torch(compute)
+    found = _opened(settings, prepare_torch(compute), image_size)
+    digest = sha256_file(settings.weights)
+    values = read_card(settings.card_path, GENERATOR_KEYS)
+    told = f"brought as a file with sha256 {digest}, whose card says: {values['provenance']}"
+    shutil.copyfile(settings.weights, weights)
+    write_card(card, values | {"provenance": told})
+    return {"weights_sha256": digest, "code_size": found.code_size}
+
+
+def _opened(
+    settings: FileGenerator | TunedGenerator, device: torch.device, image_size: int
+) -> LoadedGenerator:
+    """The brought generator in float32, which must make images of that side."""
     found = load_generator(settings.weights, settings.card_path, device, torch.float32)
     if found.image_size != image_size:
         raise ValueError(
@@ -152,9 +207,4 @@ def _brought(
             f"but the data set's have {image_size}; allowed is a generator of that size, or "
             f"dataset.image_size: {found.image_size}"
         )
-    digest = sha256_file(settings.weights)
-    values = read_card(settings.card_path, GENERATOR_KEYS)
-    told = f"brought as a file with sha256 {digest}, whose card says: {values['provenance']}"
-    shutil.copyfile(settings.weights, weights)
-    write_card(card, values | {"provenance": told})
-    return {"weights_sha256": digest, "code_size": found.code_size}
+    return found
