@@ -9,10 +9,9 @@ from pydantic import Field
 from attribute_recovery.config_marginals import Positive, PositiveReal, Probability, Section
 
 
-class FileGenerator(Section):
-    """Weights that this package wrote elsewhere, read back with their card."""
+class MadeElsewhere(Section):
+    """Weights that this package wrote elsewhere, with their card."""
 
-    source: Literal["file"] = Field(description="weights and card of another experiment's generator")
     weights: Path = Field(
         description="safetensors file, such as results/OTHER/generator/autoencoder.safetensors"
     )
@@ -22,6 +21,12 @@ class FileGenerator(Section):
     def card_path(self) -> Path:
         """Where the card is."""
         return self.weights.with_name("card.json") if self.card is None else self.card
+
+
+class FileGenerator(MadeElsewhere):
+    """Weights that this package wrote elsewhere, read back with their card."""
+
+    source: Literal["file"] = Field(description="weights and card of another experiment's generator")
 
 
 class TunedTraining(Section):
@@ -51,22 +56,13 @@ class TunedTraining(Section):
     )
 
 
-class TunedGenerator(Section):
+class TunedGenerator(MadeElsewhere):
     """A generator that this package wrote elsewhere, whose G is trained on here."""
 
     source: Literal["tuned"] = Field(
         description="another experiment's generator, G trained on to show what E sees"
     )
-    weights: Path = Field(
-        description="safetensors file, such as results/OTHER/generator/autoencoder.safetensors"
-    )
-    card: Path | None = Field(description="its card; null for card.json in the same folder")
     training: TunedTraining = Field(description="how G is trained on")
-
-    @property
-    def card_path(self) -> Path:
-        """Where the card is."""
-        return self.weights.with_name("card.json") if self.card is None else self.card
 
 
 class EigenfacesGenerator(Section):
