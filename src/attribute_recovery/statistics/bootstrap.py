@@ -11,7 +11,7 @@ few people), resampling identities counts the former up to three times (Arcones 
 1992): the standard error is set right by `interval.pair_inflation`. And where few people are near to many
 others, a rate over impostors that is low by chance has an error that is low as well: of few people each
 replicate is therefore also measured in its own error (`interval.studentised_ends`), and an end that lies
-further out that way is taken. Neither way alone held the truth often enough in every world tried.
+further out that way is taken. In two worlds tried, each way held less than the other once.
 """
 
 from collections.abc import Callable, Iterator
