@@ -1,5 +1,6 @@
 """Clones of the workflow in a folder with a space in its name, with or without results of the tiny config."""
 
+import fcntl
 import json
 import os
 import re
@@ -128,9 +129,18 @@ def clone(tmp_path: Path) -> Clone:
 
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, subprocess.CompletedProcess[str]]:
-    """The tiny configuration from nothing to the report; not to be changed."""
-    made = new_clone(tmp_path_factory.mktemp("first") / "a clone")
-    return made, made.run()
+    """The tiny configuration from nothing to the report, made by the first of pytest's processes that needs
+    it; not to be changed."""
+    base = tmp_path_factory.getbasetemp()
+    # A process of pytest-xdist has its own folder in one that all of them share.
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            done = new_clone(folder / "a clone").run()
+            (folder / "done.json").write_text(json.dumps([done.returncode, done.stdout, done.stderr]))
+    code, out, err = json.loads((folder / "done.json").read_text())
+    return Clone(folder / "a clone"), subprocess.CompletedProcess([], code, out, err)
 
 
 @pytest.fixture
