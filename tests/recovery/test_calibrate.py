@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import approx_fprime, minimize
 from scipy.special import expit, logit, softmax
 
+from attribute_recovery.recovery import calibrate
 from attribute_recovery.recovery.calibrate import (
     _Objective,
     fit_continuous,
@@ -86,17 +87,51 @@ def test_continuous_fit_is_the_maximum_of_the_penalised_gain() -> None:
 
 def test_the_gradient_is_that_of_the_loss() -> None:
     rng = np.random.default_rng(5)
-    y = rng.uniform(-1.7, 1.7, 60)
+    y = rng.uniform(-1.7, 1.7, 600)
     objective = _Objective(
-        y + 0.3 * rng.standard_normal(60),
-        rng.uniform(-0.5, 0.5, 60),
+        y + 0.3 * rng.standard_normal(600),
+        rng.uniform(-0.5, 0.5, 600),
         y,
         continuous_marginal("y", rng.uniform(-1.7, 1.7, 500)),
+        rng.standard_normal((600, 3)),
     )
     for step in (0.0, 0.2, -0.3):
         at = objective.start() + step
         numeric = approx_fprime(at, lambda p: objective(p)[0], 1e-6)
         assert objective(at)[1] == pytest.approx(numeric, abs=1e-5)
+
+
+def test_the_context_moves_what_it_tells_and_few_images_next_to_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of three columns the first says how far readings are off, the second how exact they are."""
+    rng = np.random.default_rng(6)
+    mean, context = rng.uniform(-20, 20, 6000), rng.standard_normal((6000, 3))
+    truth = mean + 0.3 * context[:, 0] + 0.8 * np.exp(0.4 * context[:, 1]) * rng.standard_normal(6000)
+    with monkeypatch.context() as patch:
+        patch.setattr(calibrate, "CONTEXT_PULL", 1.0)
+        found = fit_continuous(mean, np.ones(6000), truth, FLAT, context)
+    assert found.shift == pytest.approx([0.3, 0, 0], abs=0.05)
+    assert found.stretch == pytest.approx([0, 0.4, 0], abs=0.05)
+    few = fit_continuous(mean[:50], np.ones(50), truth[:50], FLAT, context[:50])
+    assert np.abs(few.shift).max() < 0.03 and np.abs(few.stretch).max() < 0.03
+
+
+def test_the_context_moves_classes() -> None:
+    rng = np.random.default_rng(7)
+    logits, context = rng.standard_normal((40000, 2)), rng.standard_normal((40000, 3))
+    raw, moved = softmax(logits, axis=1), logits + np.outer(context[:, 0], [0.7, -0.7])
+    labels = (rng.random(40000) > softmax(moved, axis=1)[:, 0]).astype(int)
+    found = fit_discrete(raw, labels, context)
+    assert found.shift == pytest.approx(np.array([[0.7, -0.7], [0, 0], [0, 0]]), abs=0.15)
+    assert np.abs(found.probabilities(raw, context) - softmax(moved, axis=1)).mean() < 0.03
+    few = fit_discrete(raw[:50], labels[:50], context[:50])
+    assert np.abs(few.shift).max() < 0.05
+
+
+def test_a_context_of_other_images_is_refused() -> None:
+    with pytest.raises(ValueError, match="context has 3 rows"):
+        fit_continuous([0.0, 1.0], [1.0, 1.0], [0.0, 1.0], FLAT, np.zeros((3, 1)))
 
 
 def test_equal_samples_claim_no_certainty() -> None:

@@ -1,5 +1,6 @@
 """The two routes and the choice between them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_the_better_route_is_chosen_and_both_are_calibrated(
 ) -> None:
     samples, readings, truth, held = _yaw(0, decoder, direct)
     marginal = continuous_marginal("yaw", truth)
-    found = routes(linear_world.schema["yaw"], samples, readings, truth, held, marginal)
+    found = routes(linear_world.schema["yaw"], {"yaw": samples}, readings, truth, held, marginal)
     assert found.chosen == better
     assert found.probe_kind == "linear"
     for forecast, noise in ((found.probe, direct), (found.decoder, decoder * np.sqrt(1 + 1 / 24))):
@@ -46,7 +47,7 @@ def test_the_better_route_is_chosen_and_both_are_calibrated(
 def test_one_sample_is_a_forecast_whose_spread_is_fitted(linear_world: Any) -> None:
     samples, readings, truth, held = _yaw(3, 0.6, 1.0)
     marginal = continuous_marginal("yaw", truth)
-    found = routes(linear_world.schema["yaw"], samples[:, :1], readings, truth, held, marginal)
+    found = routes(linear_world.schema["yaw"], {"yaw": samples[:, :1]}, readings, truth, held, marginal)
     forecast = found.decoder
     assert isinstance(forecast, ContinuousForecast)
     assert forecast.tilted is not None and len(set(forecast.tilted.scale.round(9))) == 1
@@ -67,7 +68,7 @@ def test_one_samples_probabilities_are_the_heads_own() -> None:
     beard = Attribute("beard", "appearance", "binary", "mixed", "", categories=("off", "on"))
     marginal = discrete_marginal(truth, 2)
     held = np.arange(600) < 300
-    found = routes(beard, read, ProbeReadings(flat, flat), truth, held, marginal)
+    found = routes(beard, {"beard": read}, ProbeReadings(flat, flat), truth, held, marginal)
     assert isinstance(found.decoder, DiscreteForecast) and found.chosen == "decoder"
     right = found.decoder.probabilities[np.arange(600), truth]
     assert right.min() > 0.97
@@ -77,12 +78,36 @@ def test_truth_outside_the_held_images_is_not_looked_at(linear_world: Any) -> No
     samples, readings, truth, held = _yaw(1, 0.5, 0.5)
     marginal = continuous_marginal("yaw", truth)
     hidden = np.where(held, truth, 99.0)
-    first = routes(linear_world.schema["yaw"], samples, readings, truth, held, marginal)
-    second = routes(linear_world.schema["yaw"], samples, readings, hidden, held, marginal)
+    first = routes(linear_world.schema["yaw"], {"yaw": samples}, readings, truth, held, marginal)
+    second = routes(linear_world.schema["yaw"], {"yaw": samples}, readings, hidden, held, marginal)
     assert isinstance(first.decoder, ContinuousForecast)
     assert isinstance(second.decoder, ContinuousForecast)
     assert np.array_equal(first.decoder.mean, second.decoder.mean)
     assert first.chosen == second.chosen
+
+
+def test_what_else_is_seen_puts_a_reading_right(linear_world: Any) -> None:
+    """Both routes read yaw too high by what they read of pitch, and less exactly where pitch is large."""
+    samples, readings, truth, held = _yaw(4, 0.4, 0.4)
+    rng = np.random.default_rng(5)
+    pitch = rng.standard_normal(800)
+    more = 0.6 * pitch + 0.5 * np.abs(rng.standard_normal(800)) * (pitch > 0)
+    marginal = continuous_marginal("yaw", truth)
+    seen = {"yaw": samples + more[:, None, None], "pitch": np.repeat(pitch[:, None, None], 24, axis=1)}
+    linear = Estimates(
+        {"yaw": (readings.linear.mean["yaw"] + more).astype(np.float32)}, readings.linear.sd, {}
+    )
+    alone = ProbeReadings(linear, readings.mlp)
+    told = replace(linear, mean=linear.mean | {"pitch": pitch.astype(np.float32)})
+    yaw = linear_world.schema["yaw"]
+    before = routes(yaw, {"yaw": seen["yaw"]}, alone, truth, held, marginal)
+    after = routes(yaw, seen, ProbeReadings(told, readings.mlp), truth, held, marginal)
+    for route in ("decoder", "probe"):
+        gained = [
+            gains(getattr(found, route).part(~held), truth[~held], marginal).mean()
+            for found in (before, after)
+        ]
+        assert gained[1] > gained[0] + 0.01, route
 
 
 def test_kinds_that_do_not_fit_are_refused() -> None:
@@ -96,7 +121,9 @@ def test_without_calibration_forecasts_stay_as_they_are(linear_world: Any) -> No
     samples, readings, truth, held = _yaw(2, 0.3, 1.0)
     marginal = continuous_marginal("yaw", truth)
     nowhere = np.full_like(truth, np.nan)
-    found = routes(linear_world.schema["yaw"], samples, readings, nowhere, np.zeros_like(held), marginal)
+    found = routes(
+        linear_world.schema["yaw"], {"yaw": samples}, readings, nowhere, np.zeros_like(held), marginal
+    )
     assert (found.chosen, found.probe_kind) == ("probe", "linear")
     assert isinstance(found.decoder, ContinuousForecast) and isinstance(found.probe, ContinuousForecast)
     assert found.decoder.mean == pytest.approx(samples[:, :, 0].mean(axis=1))
@@ -109,6 +136,6 @@ def test_samples_at_an_end_of_the_range_are_not_certain(linear_world: Any) -> No
     cut = ~held & (truth > 1)
     samples[cut] = 1.0
     marginal = continuous_marginal("yaw", truth)
-    found = routes(linear_world.schema["yaw"], samples, readings, truth, held, marginal)
+    found = routes(linear_world.schema["yaw"], {"yaw": samples}, readings, truth, held, marginal)
     assert cut.sum() > 20
     assert gains(found.decoder.part(cut), truth[cut], marginal).min() > -30

@@ -131,13 +131,12 @@ def probed(
     readings = probe(schema, fitted, calibration, test.embeddings, settings, seed, "cpu")
     reference = marginals(schema, fitted.values, fitted.identities)
     held = np.arange(len(calibration.embeddings) + len(test.embeddings)) < len(calibration.embeddings)
+    nothing = {name: _nothing(marginal, len(held)) for name, marginal in reference.items()}
     found = []
     for attribute in schema:
         values = [np.asarray(part.values[attribute.name]) for part in (calibration, test)]
         marginal = reference[attribute.name]
-        both = routes(
-            attribute, _nothing(marginal, len(held)), readings, np.concatenate(values), held, marginal
-        )
+        both = routes(attribute, nothing, readings, np.concatenate(values), held, marginal)
         found.append(Recovered(attribute, "probe", both.probe.part(~held), values[1], marginal))
     return found
 

@@ -124,10 +124,11 @@ def _routes_of(
     if len(learned):
         readings = probe(learned, fitted, calibration, seen.embeddings[~held], settings, seed, device)
         reference = marginals(learned, fitted.values, fitted.identities)
+        known = {a.name: read[a.name] for a in learned}
         for a in learned:
             truth = np.asarray(seen.values[a.name])
             usable = held & is_known(a, truth) & (a.name not in not_calibrated)
-            found[a.name] = routes(a, read[a.name], readings, truth, usable, reference[a.name])
+            found[a.name] = routes(a, known, readings, truth, usable, reference[a.name])
     reasons = {"not_recovered": not_recovered, "not_calibrated": not_calibrated}
     return found, {key: told for key, told in reasons.items() if told}
 

@@ -7,15 +7,17 @@ deviations are those of labelled images.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from attribute_recovery.attributes.heads import Estimates
 from attribute_recovery.dataset.attributes import Attribute
 from attribute_recovery.recovery.calibrate import fit_continuous, fit_discrete, moments, smoothed_mean
+from attribute_recovery.recovery.context import context_of, mean_readings, readings_of
 from attribute_recovery.recovery.forecast import (
     ContinuousMarginal,
     DiscreteMarginal,
@@ -149,32 +151,35 @@ def gains_interval(
 
 def routes(
     attribute: Attribute,
-    read: FloatArray,
+    read: Mapping[str, FloatArray],
     readings: ProbeReadings,
     truth: Labels,
     held: BoolArray,
     marginal: Marginal,
 ) -> Routes:
-    """Both routes of one attribute, calibrated on the images that `held` marks.
+    """Both routes of one attribute, calibrated on the images that `held` marks, in the context of what the
+    same route read of the other attributes.
 
     Args:
         attribute: the attribute.
-        read: what the heads read in decoded samples, (n, s, 1) or (n, s, classes); s is 1 where T is of one
-            point, which says nothing of its spread.
+        read: what the heads read in decoded samples by attribute, (n, s, 1) or (n, s, classes); s is 1 where
+            T is of one point, which says nothing of its spread.
         readings: what the probes read, of the same n images.
         truth: true values or class numbers (n,); those outside `held` are not looked at.
         held: marks the images of the split `calibration` on which the attribute is known, (n,); where there
             are none nothing is calibrated.
         marginal: of the split `train`.
     """
+    name, own = attribute.name, read[attribute.name]
     if not held.any():
-        raw = _raw_decoder(attribute, read, marginal)
-        return Routes(attribute, marginal, raw, _raw_probe(attribute, readings, "linear"), "linear", "probe")
-    decoder = calibrated(_raw_decoder(attribute, read, marginal), truth, held, marginal)
-    candidates = {
-        kind: calibrated(_raw_probe(attribute, readings, kind), truth, held, marginal)
-        for kind in ("linear", "mlp")
-    }
+        raw = _raw_decoder(attribute, own, marginal)
+        return Routes(attribute, marginal, raw, _raw_probe(attribute, readings.linear), "linear", "probe")
+    context = context_of(mean_readings(read), name, held)
+    decoder = calibrated(_raw_decoder(attribute, own, marginal), truth, held, marginal, context)
+    candidates = {}
+    for kind, found in (("linear", readings.linear), ("mlp", readings.mlp)):
+        context = context_of(readings_of(found), name, held)
+        candidates[kind] = calibrated(_raw_probe(attribute, found), truth, held, marginal, context)
 
     def held_gain(forecast: Forecast) -> float:
         return float(gains(forecast.part(held), truth[held], marginal).mean())
@@ -198,25 +203,28 @@ def _raw_decoder(attribute: Attribute, read: FloatArray, marginal: Marginal) -> 
     return ContinuousForecast(mean, np.maximum(sd, LEAST_SPREAD * np.median(sd)))
 
 
-def _raw_probe(attribute: Attribute, readings: ProbeReadings, kind: str) -> Forecast:
-    found, name = readings.linear if kind == "linear" else readings.mlp, attribute.name
+def _raw_probe(attribute: Attribute, found: Estimates) -> Forecast:
+    name = attribute.name
     if attribute.is_discrete:
         table = found.probabilities[name].astype(np.float64)
         return DiscreteForecast(table / table.sum(axis=1, keepdims=True))
     return ContinuousForecast(found.mean[name].astype(np.float64), found.sd[name].astype(np.float64))
 
 
-def calibrated(raw: Forecast, truth: Labels, held: BoolArray, marginal: Marginal) -> Forecast:
+def calibrated(
+    raw: Forecast, truth: Labels, held: BoolArray, marginal: Marginal, context: FloatArray | None = None
+) -> Forecast:
     """The forecast of n images, calibrated on those that `held` marks, (n,); of the truth (n,) no others are
-    looked at.
+    looked at. The context (n, k) is what else was read, see `context.context_of`.
 
     Raises:
         ValueError: forecast and marginal are of different kinds.
     """
+    known = None if context is None else context[held]
     if isinstance(raw, DiscreteForecast):
-        fit = fit_discrete(raw.probabilities[held], truth[held])
-        return DiscreteForecast(fit.probabilities(raw.probabilities))
+        fit = fit_discrete(raw.probabilities[held], truth[held], known)
+        return DiscreteForecast(fit.probabilities(raw.probabilities, context))
     if not isinstance(marginal, ContinuousMarginal):
         raise ValueError(f"forecast is a {type(raw).__name__}, marginal a {type(marginal).__name__}")
-    line = fit_continuous(raw.mean[held], raw.sd[held], truth[held], marginal)
-    return ContinuousForecast.of(line.tilted(raw.mean, raw.sd))
+    line = fit_continuous(raw.mean[held], raw.sd[held], truth[held], marginal, known)
+    return ContinuousForecast.of(line.tilted(raw.mean, raw.sd, context))
