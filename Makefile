@@ -33,7 +33,7 @@ IS_3_11 := import sys; sys.exit(sys.version_info[:2] != (3, 11))
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help run test validation ui lock clean install
+.PHONY: help run test mypy pytest validation ui lock clean install
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -44,13 +44,20 @@ run: install
 ui: install
 	@$(COMMAND) ui --config "$(CONFIG)" --port "$(PORT)"
 
-# One process a core, each on one thread: threads of two processes on one core wait for each other.
+# Types beside tests, since a whole run of the workflow leaves a core idle now and then.
 test: install
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -m mypy
 	$(BIN)/python -m snakefmt --check Snakefile rules
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --durations=25 --doctest-modules --pyargs attribute_recovery $(TESTS)
+	@$(MAKE) --no-print-directory -j 2 mypy pytest
+
+mypy:
+	$(BIN)/python -m mypy
+
+# One process a core, each on one thread: threads of two processes on one core wait for each other.
+# Tests that call make are not to find this one's jobs.
+pytest:
+	env -u MAKEFLAGS OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --durations=25 --doctest-modules --pyargs attribute_recovery $(TESTS)
 
 validation: install $(PEERS)/requirements.txt $(CAPTUM)/requirements.txt
 	$(BIN)/python -m benchmarks.validation $(ROWS:%=--only %) $(if $(CORES),--processes "$(CORES)")
