@@ -17,15 +17,15 @@ from collections.abc import Callable
 from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
 
-from attribute_recovery.tracking.code import PackageCode
 from attribute_recovery.tracking.executions import begin_execution, current_execution, end_execution
 from attribute_recovery.tracking.executions import job_record_paths, read_record
 from attribute_recovery.tracking.private import close_folder
+from attribute_recovery.tracking.remembered_code import RememberedCode
 
 # Snakemake 9.27 puts the interpreter into a shell command as it is, which a space in the clone's path would break.
 sys.executable = shlex.quote(sys.executable)
 
-package_code = PackageCode()
+package_code = RememberedCode(Path(".cache/code.json"))
 
 
 wildcard_constraints:
