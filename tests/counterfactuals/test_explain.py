@@ -185,13 +185,43 @@ def test_no_pair_of_a_kind_gives_no_rate_and_no_error(
 
 def test_flip_rates_have_an_interval_where_there_are_two_people() -> None:
     flips, names = np.array([True, False, True, True]), np.array(list("aabb"), dtype=object)
-    rate, (low, high) = flip_rate(flips, names, 200, 1)
+    rate, (low, high) = flip_rate(flips, names, names, 200, 1)
     assert rate == 0.75
     # Two people say next to nothing: Student's t has one degree of freedom.
     assert 0 <= low < 0.1
     assert 0.99 < high <= 1
-    assert flip_rate(flips[:2], names[:2], 200, 1) == (0.5, [None, None])
-    assert flip_rate(flips[:0], names[:0], 200, 1) == (None, [None, None])
+    assert flip_rate(flips[:2], names[:2], names[:2], 200, 1) == (0.5, [None, None])
+    assert flip_rate(flips[:0], names[:0], names[:0], 200, 1) == (None, [None, None])
+
+
+def test_flip_rates_know_that_either_side_of_a_pair_may_be_the_reason() -> None:
+    """Whether a pair flips goes with both people: the truth is the mean over everybody who may be drawn."""
+    rng, covered = np.random.default_rng(0), []
+    grid = 1.7 * np.sqrt(2) * rng.standard_normal(200_000)
+    truth = float((1 / (1 + np.exp(-grid))).mean())
+    for _ in range(150):
+        effect = 1.7 * rng.standard_normal(50)
+        first = rng.integers(50, size=200)
+        second = (first + rng.integers(1, 50, size=200)) % 50
+        flipped = rng.random(200) < 1 / (1 + np.exp(-effect[first] - effect[second]))
+        names = np.array([f"p{i}" for i in range(50)], dtype=object)
+        _, (low, high) = flip_rate(flipped, names[first], names[second], 199, 1)
+        assert low is not None and high is not None
+        covered.append(low <= truth <= high)
+    assert np.mean(covered) > 0.9
+
+
+def test_a_flip_rate_over_both_kinds_of_pairs_joins_theirs() -> None:
+    names = np.array([f"p{i}" for i in range(20)], dtype=object)
+    genuine, impostor = np.arange(20) % 4 > 0, np.arange(20) % 2 > 0
+    ends = [flip_rate(genuine, names, names, 499, 1), flip_rate(impostor, names, np.roll(names, 1), 499, 1)]
+    rate, (low, high) = flip_rate(
+        np.append(genuine, impostor), np.append(names, names), np.append(names, np.roll(names, 1)), 499, 1
+    )
+    (a, (a_low, a_high)), (b, (b_low, b_high)) = ends
+    assert rate == pytest.approx((a + b) / 2)
+    assert low == pytest.approx(rate - np.hypot(a - a_low, b - b_low) / 2)
+    assert high == pytest.approx(rate + np.hypot(a_high - a, b_high - b) / 2)
 
 
 @pytest.fixture(scope="module")

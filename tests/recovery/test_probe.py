@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attribute_recovery.config import RecoverySection
+from attribute_recovery.dataset.attributes import Attribute, AttributeSchema
 from attribute_recovery.recovery.probe import Labelled, fit_and_read, probe
 from attribute_recovery.statistics.linear import (
     choose_ridge_penalties,
@@ -46,6 +47,24 @@ def test_classes_are_read(linear_world: Any, readings: Any, kind: str) -> None:
         assert table.sum(axis=1) == pytest.approx(np.ones(len(table)), abs=1e-5)
         hits = (table.argmax(axis=1) == test.values[attribute.name]).mean()
         assert hits > 0.6 > 1 / attribute.n_classes
+
+
+def test_the_linear_probe_says_how_far_off_it_is_in_people_it_has_not_seen() -> None:
+    """120 images of 30 people, 40 inputs: in its own images a regression leaves far less."""
+    schema = AttributeSchema((Attribute("age", "label", "continuous", "image", "sd", (-9.0, 9.0)),))
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal(40) / np.sqrt(40)
+
+    def labelled(people: int) -> Labelled:
+        z = rng.standard_normal((4 * people, 40)).astype(np.float32)
+        names = np.repeat([f"p{i}" for i in range(people)], 4).astype(object)
+        return Labelled(z, names, {"age": z @ weights + rng.standard_normal(4 * people)})
+
+    fitted, new = labelled(30), labelled(500)
+    settings = RecoverySection(probe_hidden=8, probe_steps=2)
+    found = fit_and_read(schema, fitted, new.embeddings, settings, 0, "cpu").linear
+    off = np.std(new.values["age"] - found.mean["age"])
+    assert found.sd["age"][0] == pytest.approx(off, rel=0.2)
 
 
 def test_few_people_are_cross_fitted(few_people: Any) -> None:

@@ -234,6 +234,27 @@ def test_only_what_one_of_them_has_can_differ(own: tuple[float, float], expected
     assert row["p"] == expected
 
 
+@pytest.mark.parametrize(("pairs", "trials"), [("genuine", 4), ("impostor", 6)])
+def test_equal_decisions_leave_open_what_so_few_could_hide(schema: Any, pairs: str, trials: int) -> None:
+    names = np.array(list("abcd"), dtype=object)
+    i, j = (np.arange(4), np.arange(4)) if pairs == "genuine" else np.triu_indices(4, 1)
+    rows = pd.DataFrame(
+        {
+            "measure": "tar_at_same_fmr",
+            "attribute": "",
+            "direction": "",
+            "part": "",
+            "identity": names[i],
+            "other": names[j],
+            "n": 3,
+            "total": 3.0,
+        }
+    )
+    (row,) = difference_rows(figures_of({"one": rows, "other": rows}), n_boot=20, n_flips=9, seed=1)
+    unseen = 1 - 0.05 ** (1 / trials)
+    assert (row["estimate"], row["low"], row["high"], row["p"]) == pytest.approx((0, -unseen, unseen, 1))
+
+
 def test_a_figure_that_one_lacks_has_no_difference(schema: Any) -> None:
     ones = np.ones(12)
     figure = Figure(ratio_of_sums(ones, ones), tuple("abcdefghijkl"), 24, True)

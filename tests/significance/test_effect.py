@@ -27,6 +27,14 @@ def test_images_are_chosen_by_people() -> None:
     assert len(np.unique(identities[choose_images(identities, 1, 0)])) == 2
 
 
+def test_people_of_one_image_count_with_it() -> None:
+    assert len(choose_images(np.arange(1000), 200, 0)) == 200
+    some = np.repeat(np.arange(300), np.arange(300) % 3 + 1)
+    chosen = choose_images(some, 100, 0)
+    assert len(chosen) in (99, 100)
+    assert np.bincount(some[chosen]).max() == 2
+
+
 def test_doses_are_those_of_the_schema(schema: Any, make_pipeline: Any) -> None:
     _, known = make_pipeline({})
     edits = {(e.attribute, e.direction): e for e in plan_edits(schema, known.current, FREQUENCIES)}
@@ -65,6 +73,13 @@ def test_class_edits_are_weighted_by_the_population(schema: Any, make_pipeline: 
     short = known.current[:, 3] == 1
     assert mean[short] == pytest.approx((0.3 * 10 + 0.5 * 100) / 0.8)
     assert mean[known.current[:, 5] == 1] == pytest.approx((0.2 * 1 + 0.3 * 10) / 0.5)
+
+
+def test_nobody_is_made_what_nobody_is(schema: Any, make_pipeline: Any) -> None:
+    _, known = make_pipeline({})
+    frequencies = {"hair": np.array([0.4, 0.6, 0.0])}
+    edits = [e.direction for e in plan_edits(schema, known.current, frequencies) if e.attribute == "hair"]
+    assert len(edits) == 2 and f"to_{schema['hair'].categories[2]}" not in edits
 
 
 def test_effects_are_zero_where_f_does_not_look(schema: Any, make_pipeline: Any) -> None:

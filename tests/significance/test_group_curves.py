@@ -66,6 +66,19 @@ def test_curves_fall_and_say_what_they_can_bear(curves: Any) -> None:
     assert (low["n_identities"], low["claimable_fmr"]) == (10, claimable_fmr(10))
 
 
+def test_pairs_of_two_groups_bear_what_those_bear_who_have_one(compared: Any, schema: Any) -> None:
+    """Two of thirty people ever wear glasses: most pairs of people have no pair of two groups."""
+    glasses = np.zeros(120, dtype=int)
+    glasses[[0, 4]] = 1
+    values: Any = {name: np.zeros(120, dtype=int) for name in schema.names} | {"glasses": glasses}
+    known = {name: np.ones(120, np.bool_) for name in schema.names}
+    grouping = group_images(schema["glasses"], KnownValues(values, known), CODES)
+    table = det_table("toy", compared, [grouping])
+    assert set(table.loc[table["group"] == "off", "claimable_fmr"]) == {claimable_fmr(30)}
+    # Each of the two with everybody else, and with each other.
+    assert set(table.loc[table["group"] == "different", "claimable_fmr"]) == {3 / (28 + 28 + 1)}
+
+
 def test_groups_without_pairs_have_no_curve(curves: Any) -> None:
     table, _ = curves
     assert set(table.loc[table["attribute"] == "hair", "group"]) == {"short"}

@@ -215,6 +215,8 @@ def test_rates_without_an_error_may_be_as_large_as_their_people_could_hide() -> 
     gap = row(table, "fnmr_difference")
     assert (gap["low"], gap["high"]) == pytest.approx((-unseen["off"], unseen["on"]))
     assert gap["note"] == NO_ERRORS
+    for measure in ("fnmr_difference", "fnmr_difference_matched"):
+        assert np.isnan(row(table, measure)["p"])
 
 
 def test_what_cannot_be_tested_says_why() -> None:

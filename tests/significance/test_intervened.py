@@ -8,6 +8,7 @@ from scipy.stats import t
 
 from attribute_recovery.significance.effect import carry_out, plan_edits
 from attribute_recovery.significance.grouping import Contrast
+from attribute_recovery.significance.groups import NO_ERRORS
 from attribute_recovery.significance.intervened import Intervened, given_dose, given_groups
 
 EQUAL = {"hair": np.ones(3) / 3}
@@ -81,6 +82,21 @@ def test_an_attribute_that_f_does_not_see_changes_nothing(schema: Any, make_pipe
         for row in measure.rows(schema[name], schema.slices[name], edited[name], wanted):
             assert row["estimate"] == 0
             assert row["p"] == 1
+            # As many people, or pairs of people, as are seen could hide some whom it would change.
+            trials = 20 if row["measure"].startswith("fnmr") else 190
+            assert (row["low"], row["high"]) == pytest.approx(
+                (0.05 ** (1 / trials) - 1, 1 - 0.05 ** (1 / trials))
+            )
+
+
+def test_where_no_decision_is_wrong_nothing_is_tested(schema: Any, make_pipeline: Any) -> None:
+    pipeline, known = make_pipeline({"glasses": 0.1, "rest": 1.0})
+    edited = _edited(pipeline, schema, known)["glasses"]
+    measure = Intervened(known, -1.1, n_boot=19, n_flips=19, seed=0)
+    (row,) = measure.rows(schema["glasses"], schema.slices["glasses"], edited, {"fnmr": [ON]})
+    assert row["estimate"] == 0 and np.isnan(row["p"])
+    assert row["note"] == NO_ERRORS
+    assert row["low"] < 0 < row["high"]
 
 
 def test_groups_are_given_to_every_image(schema: Any, make_pipeline: Any) -> None:

@@ -98,3 +98,39 @@ def test_missing_labels_are_neither_used_nor_exchanged(scheme: Any) -> None:
     assert placebo_directions(codes, partial, people, scheme, 9, 1) == pytest.approx(alone, abs=1e-6)
     both = placebo_directions(codes, np.concatenate([labels, partial], axis=1), people, scheme, 9, 1)
     assert np.linalg.norm(both, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_labels_that_cannot_be_exchanged_make_no_placebos() -> None:
+    """What would be exchanged for itself is the attribute, and its direction no placebo."""
+    rng = np.random.default_rng(0)
+    codes, labels = rng.standard_normal((60, 4)).astype(np.float32), rng.standard_normal((60, 2))
+    alone = np.arange(60)
+    assert placebo_directions(codes, labels, alone, "image", 99, 0).shape == (0, 4)
+    assert placebo_directions(codes, labels, alone, "identity", 99, 0).shape == (99, 4)
+    few = np.repeat(np.arange(3), 20)
+    assert placebo_directions(codes, labels, few, "identity", 99, 0).shape == (0, 4)
+    # Of two labels the one that is the same in all images of a person cannot be exchanged within people.
+    of_people = rng.standard_normal((12, 1))[np.repeat(np.arange(12), 5)]
+    both = np.concatenate([of_people, labels[:, :1]], axis=1)
+    only = placebo_directions(codes, labels[:, :1], np.repeat(np.arange(12), 5), "image", 99, 0)
+    assert np.array_equal(placebo_directions(codes, both, np.repeat(np.arange(12), 5), "image", 99, 0), only)
+
+
+def test_people_are_exchanged_who_have_unequally_many_images() -> None:
+    """Hardly two of 60 people have as many images: exchanged for those alone, labels would stay."""
+    rng = np.random.default_rng(2)
+    people = np.repeat(np.arange(60), rng.integers(8, 40, 60))
+    own = rng.standard_normal(60)[people]
+    codes = (own[:, None] * np.array([1.0, 0, 0, 0]) + rng.standard_normal((len(people), 4))).astype(
+        np.float32
+    )
+    found = placebo_directions(codes, own[:, None], people, "identity", 300, 0)
+    real = (own - own.mean()) @ (codes - codes.mean(axis=0))
+    cosines = found @ (real / np.linalg.norm(real))
+    assert abs(cosines.mean()) < 0.1
+
+
+def test_without_placebos_of_a_scheme_there_is_no_p(schema: Any, make_pipeline: Any) -> None:
+    made = make_pipeline({"glasses": 0.5, "rest": 0.5})
+    found, _ = _placebos(schema, made)
+    assert set(found.log_effects) == {"image"}

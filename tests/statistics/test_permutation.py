@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from attribute_recovery.statistics.permutation import (
     Scheme,
     distinct_permutations,
+    exchange_identities,
     is_testable,
     permutation_p_value,
     permute_identity_blocks,
@@ -31,6 +32,27 @@ def test_blocks_move_whole_to_identities_of_the_same_size(identities: list[str],
         sources = np.unique(names[moved[rows]])
         assert len(sources) == 1
         assert np.array_equal(moved[rows], np.flatnonzero(names == sources[0]))  # whole, in order
+
+
+@given(IDENTITIES, st.integers(0, 99))
+def test_everybody_gets_the_rows_of_one_in_turn(identities: list[str], seed: int) -> None:
+    names = np.array(identities)
+    taken = exchange_identities(names, np.random.default_rng(seed))
+    sources = []
+    for name in np.unique(names):
+        rows = np.flatnonzero(names == name)
+        (source,) = np.unique(names[taken[rows]])
+        assert np.array_equal(taken[rows], np.resize(np.flatnonzero(names == source), len(rows)))
+        sources.append(source)
+    assert sorted(sources) == np.unique(names).tolist()
+
+
+@given(st.integers(1, 8), st.integers(1, 4), st.integers(0, 99))
+def test_of_people_with_equally_many_images_blocks_are_exchanged(people: int, images: int, seed: int) -> None:
+    names = np.random.default_rng(seed).permutation(np.repeat(np.arange(people), images))
+    one = exchange_identities(names, np.random.default_rng(seed))
+    other = permute_identity_blocks(names, np.random.default_rng(seed))
+    assert np.array_equal(one, other)
 
 
 @given(IDENTITIES, st.integers(0, 99))

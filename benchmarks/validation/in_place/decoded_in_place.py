@@ -167,12 +167,13 @@ def moved(ground: Ground, decoder: Decoder) -> Found:
     for direction, pairs in table.groupby("direction", sort=False):
         first, second = (ground.places(pairs[name]) for name in ("image_id", "other_image_id"))
         flipped = _flipped(ground, decoder, first, second)
-        people = ground.images["identity"].to_numpy(object)[first]
+        identities = ground.images["identity"].to_numpy(object)
+        people = identities[first], identities[second]
         own = pairs["flipped_on_geodesic"].to_numpy(bool)
         found[str(direction)] = {
             "pairs": len(pairs),
-            PRODUCT: flip_rate(own, people, n_boot, seed),
-            IN_PLACE: flip_rate(flipped, people, n_boot, seed),
+            PRODUCT: flip_rate(own, *people, n_boot, seed),
+            IN_PLACE: flip_rate(flipped, *people, n_boot, seed),
             "steered": float(pairs["flipped"].mean()),
         }
     return found

@@ -106,11 +106,12 @@ def _confirmed(ground: Ground, pairs: pd.DataFrame, wanted: Mapping[str, Floats]
     first, second = (ground.places(pairs[name]) for name in ("image_id", "other_image_id"))
     z, other = ground.embeddings(first).astype(np.float64), ground.embeddings(second).astype(np.float64)
     matched = (z * other).sum(1) >= ground.tau
-    people = ground.images["identity"].to_numpy(object)[first]
+    identities = ground.images["identity"].to_numpy(object)
+    people = identities[first], identities[second]
     own = pairs["flipped"].to_numpy(bool)
 
     def rate(flags: Flags) -> Any:
-        return flip_rate(flags, people, run.config.significance.bootstrap, run.config.seed)
+        return flip_rate(flags, *people, run.config.significance.bootstrap, run.config.seed)
 
     rates, start = {"product": rate(own)}, (z * other).sum(1)
     went = {"product": reach(start, pairs["score_after"].to_numpy(np.float64), ground.tau, own)}

@@ -4,6 +4,7 @@ Pairs are drawn by the seed and none is dropped: what cannot be flipped counts a
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from attribute_recovery.decoder.pairs import embed_codes
 from attribute_recovery.embeddings.store import read_embeddings
 from attribute_recovery.generator.quality import reconstruct
 from attribute_recovery.generator.train import to_tensor
-from attribute_recovery.statistics.bootstrap import identity_mean_interval
+from attribute_recovery.statistics.bootstrap import pair_rate_interval
 from attribute_recovery.training.device import prepare_torch
 
 Floats = npt.NDArray[np.float32]
@@ -171,9 +172,7 @@ def explain_representations(
             tables.append(_named(result.table, material, drawn))
             draw_moved(material, result, drawn, pictures / f"representation-{direction}.png")
         counts[direction] = len(drawn)
-        rates[direction], intervals[direction] = flip_rate(
-            flipped, material.identities[drawn.first], n_boot, seed
-        )
+        rates[direction], intervals[direction] = flip_rate(flipped, *_people(material, drawn), n_boot, seed)
     values = {
         "representation_flip_rate": rates,
         "representation_flip_rate_interval": intervals,
@@ -200,19 +199,45 @@ def _moved(material: Material, drawn: DrawnPairs, travel: float, seed: int) -> R
 
 
 def flip_rate(
-    flipped: npt.NDArray[np.bool_], identities: npt.NDArray[np.object_], n_boot: int, seed: int
+    flipped: npt.NDArray[np.bool_],
+    first: npt.NDArray[np.object_],
+    second: npt.NDArray[np.object_],
+    n_boot: int,
+    seed: int,
 ) -> tuple[float | None, list[float | None]]:
-    """Share of pairs (n,) that flipped, and its interval, the first images' identities (n,) resampled.
+    """Share of pairs (n,) that flipped, and its interval, identities resampled, one draw for both sides.
 
-    None where there is no pair; no ends where all pairs are of one identity.
+    Genuine and impostor pairs have an interval of their own; where there are both, the distances of their
+    ends are joined as of independent rates (Zou & Donner, Stat. Med. 27, 2008).
+
+    Args:
+        flipped: of each pair, (n,).
+        first, second: identities of its images, (n,) each.
+        n_boot: replicates.
+        seed: of the draws.
+
+    Returns:
+        The rate, None where there is no pair; and its ends, None where pairs of a kind are of one identity.
     """
     if not len(flipped):
         return None, [None, None]
-    rate = float(flipped.mean())
-    if len(set(identities)) < 2:
-        return rate, [None, None]
-    interval = identity_mean_interval(flipped, identities, n_boot=n_boot, seed=seed, clip=(0.0, 1.0))
-    return rate, [interval.low, interval.high]
+    rate, below, above = float(flipped.mean()), 0.0, 0.0
+    for kind in (first == second, first != second):
+        if not kind.any():
+            continue
+        if len({*first[kind], *second[kind]}) < 2:
+            return rate, [None, None]
+        one = pair_rate_interval(
+            flipped[kind], first[kind], second[kind], n_boot=n_boot, seed=seed, clip=(0.0, 1.0)
+        )
+        share = float(kind.mean())
+        below = math.hypot(below, share * (one.estimate - one.low))
+        above = math.hypot(above, share * (one.high - one.estimate))
+    return rate, [max(0.0, rate - below), min(1.0, rate + above)]
+
+
+def _people(material: Material, drawn: DrawnPairs) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    return material.identities[drawn.first], material.identities[drawn.second]
 
 
 def _named(table: pd.DataFrame, material: Material, drawn: DrawnPairs) -> pd.DataFrame:
@@ -233,7 +258,7 @@ def explain_attributes(
         print("counterfactuals: no pair whose attributes could be changed", flush=True)
         none = np.zeros(0, bool)
         empty = pd.DataFrame(columns=["image_id", "other_image_id", "kind", "score", "flipped"])
-        return empty, _rates_of(none, none, material.identities[drawn.first], n_boot, seed)
+        return empty, _rates_of(none, none, _people(material, drawn), n_boot, seed)
     pairs = search_pairs(material, drawn)
     before = (embed_codes(material.generator, material.recognizer, pairs.codes) * pairs.embeddings).sum(1)
     kept = np.isfinite(before) & ((before >= material.tau) != pairs.to_match)
@@ -243,7 +268,7 @@ def explain_attributes(
     found = search.run(pairs)
     table = _attribute_table(material, drawn, pairs, found, before, kept)
     flipped = table["flipped"].to_numpy(bool)
-    values = _rates_of(flipped, kept, material.identities[drawn.first], n_boot, seed)
+    values = _rates_of(flipped, kept, _people(material, drawn), n_boot, seed)
     by_kind = table.groupby("kind")["flipped"].mean()
     values["attribute_flip_rate_by_kind"] = {kind: float(by_kind[kind]) for kind in by_kind.index}
     if flipped.any():
@@ -255,11 +280,11 @@ def explain_attributes(
 def _rates_of(
     flipped: npt.NDArray[np.bool_],
     kept: npt.NDArray[np.bool_],
-    identities: npt.NDArray[np.object_],
+    people: tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]],
     n_boot: int,
     seed: int,
 ) -> dict[str, Any]:
-    rate, ends = flip_rate(flipped, identities, n_boot, seed)
+    rate, ends = flip_rate(flipped, *people, n_boot, seed)
     return {
         "attribute_flip_rate": rate,
         "attribute_flip_rate_interval": ends,

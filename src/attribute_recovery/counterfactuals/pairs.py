@@ -78,12 +78,13 @@ def decided_pairs(
 
 
 def spread_over_deciles(distance: npt.NDArray[np.float64], count: int, rng: np.random.Generator) -> Rows:
-    """Positions (count,) drawn evenly from the ten deciles of distances (n,); all of them where n is less."""
+    """Positions (count,) drawn evenly from the ten deciles of distances (n,), of those evenly spread that
+    have one more than others; all of them where n is less."""
     order = np.argsort(distance, kind="stable")
     if count >= len(order):
         return order
     parts = np.array_split(order, 10)
-    sizes = [len(part) for part in np.array_split(np.arange(count), 10)]
+    sizes = np.diff(np.arange(11) * count // 10)
     return np.concatenate(
         [rng.choice(part, size, replace=False) for part, size in zip(parts, sizes, strict=True)]
     )

@@ -43,6 +43,7 @@ DROPOUT = 0.2
 INPUT_NOISE = 0.35
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Values = Mapping[str, npt.NDArray[np.generic]]
 Names = npt.NDArray[np.object_]
 
@@ -173,8 +174,9 @@ def _linear(schema: AttributeSchema, fitted: Labelled, read: Floats, seed: int) 
             continue
         names = [attribute.name for attribute in together]
         y = np.stack([np.asarray(fitted.values[name], dtype=np.float64)[known] for name in names], axis=1)
-        readout = fit_ridge(x[known], y, choose_ridge_penalties(x[known], y, held[known]))
-        left = np.maximum(np.std(y - readout(x[known]), axis=0), 1e-6)
+        penalties = choose_ridge_penalties(x[known], y, held[known])
+        readout = fit_ridge(x[known], y, penalties)
+        left = np.maximum(_left_over(x[known], y, held[known], penalties), 1e-6)
         mean |= dict(zip(names, readout(new).T.astype(np.float32), strict=True))
         sd |= {name: np.full(len(new), value, np.float32) for name, value in zip(names, left, strict=True)}
     for attribute in schema.discrete:
@@ -188,6 +190,15 @@ def _linear(schema: AttributeSchema, fitted: Labelled, read: Floats, seed: int) 
         logits = fit_logistic(x[known], labels[known], k, penalty)(new)
         probabilities[attribute.name] = softmax(logits, axis=1).astype(np.float32)
     return Estimates(mean, sd, probabilities)
+
+
+def _left_over(x: Doubles, y: Doubles, held: BoolArray, penalties: Doubles) -> Doubles:
+    """Deviation (k,) of targets (n, k) from what is read in people whom the read-out was not fitted to: in
+    its own people, of whom there are few for so many inputs, it leaves far less."""
+    if held.all() or not held.any():
+        return np.asarray(np.std(y - fit_ridge(x, y, penalties)(x), axis=0))
+    left = y[held] - fit_ridge(x[~held], y[~held], penalties)(x[held])
+    return np.asarray(np.sqrt(np.mean(left**2, axis=0)))
 
 
 def _known_together(

@@ -294,9 +294,9 @@ def _decision(
         levels = (scheme, "mixed")
         of_level = [a for a in labelled if a.level in levels] or list(labelled)
         labels = np.concatenate([target_columns(a, fitted.values[a.name]) for a in of_level], axis=1)
-        directions[scheme] = placebo_directions(
-            fitted.codes, labels, fitted.identities, scheme, settings.placebos, seed
-        )
+        found = placebo_directions(fitted.codes, labels, fitted.identities, scheme, settings.placebos, seed)
+        if len(found):
+            directions[scheme] = found
     decision = decision_effects(
         pipeline,
         AttributeSchema(tuple(replace(a, editable=a.editable and a.name not in unchanged) for a in schema)),

@@ -36,8 +36,9 @@ class Effect:
         attribute: its name.
         direction: "", or one of `effect.Edit`.
         interval: mean of 1 − cos with 95 % interval; NaN ends with fewer than two people.
-        p: against placebo edits; for a mixed attribute the larger of both schemes' p-values.
-        p_by_scheme: of each scheme that the attribute's level asks for.
+        p: against placebo edits; for a mixed attribute the larger of both schemes' p-values; NaN where no
+            labels can be exchanged.
+        p_by_scheme: of each scheme that the attribute's level asks for, and that has placebos.
         placebo_effect: median effect of the placebos of the scheme that gave p.
         code_norm: mean length of the edit in code space.
         account: what the heads read.
@@ -129,7 +130,8 @@ class _Measure:
         n = len(known.codes)
         values = together(edited, [one.effects for one in edited], n)
         applied = ~np.isnan(values)
-        tested = {scheme: self.placebos.p_value(scheme, edited) for scheme in schemes_of(attribute.level)}
+        schemes = [each for each in schemes_of(attribute.level) if each in self.placebos.log_effects]
+        tested = {scheme: self.placebos.p_value(scheme, edited) for scheme in schemes}
         p_by_scheme: dict[Scheme, float] = {scheme: p for scheme, (p, _) in tested.items()}
         p = largest_of(p_by_scheme)
         medians = [median for found, median in tested.values() if found == p]

@@ -25,7 +25,7 @@ from attribute_recovery.significance.shares import Sums
 from attribute_recovery.significance.table import MEASURES
 from attribute_recovery.statistics.discovery import benjamini_hochberg
 from attribute_recovery.statistics.inputs import FloatArray
-from attribute_recovery.statistics.interval import effective_identities
+from attribute_recovery.statistics.interval import effective_identities, of_decisions
 from attribute_recovery.statistics.paired import (
     Resampled,
     Weighted,
@@ -69,6 +69,8 @@ class Figure:
         over_pairs: whether it is over pairs of images of different people.
         p: of there being nothing, NaN where that is not tested.
         effective: identities who with equally many images, or pairs, would tell as much; None: all alike.
+        trials: people, or pairs of people, that a rate of decisions stands on; 0 for what is none.
+        most: largest value of such a decision; net flips can be −1 as well as 1.
     """
 
     value: Weighted
@@ -77,6 +79,8 @@ class Figure:
     over_pairs: bool
     p: float = math.nan
     effective: float | None = None
+    trials: int = 0
+    most: float = 1.0
 
 
 # Measure, attribute (empty for rates) and direction.
@@ -169,7 +173,9 @@ def _figure(measure: str, rows: pd.DataFrame, people: tuple[str, ...], n_images:
         mean = ratio_of_sums(_by_place(a, total, k), _by_place(a, n, k))
         return Figure(mean, people, n_images, False, effective=effective)
     rate, over_pairs = ratio_over_pairs(total, n, a, b, k), bool(np.any(a != b))
-    return Figure(rate, people, n_images, over_pairs, effective=effective)
+    trials = np.unique(np.sort(np.stack([a, b]), axis=0)[:, n > 0], axis=1).shape[1]
+    most = 2.0 if measure in DIRECTIONS else 1.0
+    return Figure(rate, people, n_images, over_pairs, effective=effective, trials=trials, most=most)
 
 
 def _by_place(place: Any, values: FloatArray, k: int) -> FloatArray:
@@ -251,7 +257,7 @@ def _row(
         recentre=shown.over_pairs,
         effective=shown.effective,
     )
-    around = found.interval
+    around = of_decisions(found.interval, shown.trials, shown.most) if shown.trials else found.interval
     return row | {"estimate": around.estimate, "low": around.low, "high": around.high, "p": found.p}
 
 

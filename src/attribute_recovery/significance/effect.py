@@ -100,9 +100,10 @@ class Edited:
 
 
 def choose_images(identities: npt.ArrayLike, count: int, seed: int) -> IntArray:
-    """Places of about `count` images, (m,) rising: the same number of each chosen person, two at least.
+    """Places of about `count` images, (m,) rising: the same number of each chosen person, two at least, or
+    all of a person who has fewer.
 
-    There are pairs of both kinds among them, and as many people as that allows.
+    There are pairs of both kinds among them where there can be, and as many people as that allows.
 
     Args:
         identities: of all images (n,).
@@ -112,7 +113,9 @@ def choose_images(identities: npt.ArrayLike, count: int, seed: int) -> IntArray:
     codes, k = identity_codes("identities", identities, len(np.asarray(identities)))
     each = max(2, -(-count // k))
     rng = np.random.default_rng([seed, 41])
-    people = rng.permutation(k)[: max(2, count // each)]
+    people = rng.permutation(k)
+    brought = np.minimum(np.bincount(codes)[people], each).cumsum()
+    people = people[: max(2, int(np.searchsorted(brought, count, side="right")))]
     chosen = [rng.permutation(np.flatnonzero(codes == person))[:each] for person in people]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
@@ -179,7 +182,8 @@ def _class_edits(attribute: Attribute, place: slice, current: Floats, frequencie
     is_class = current[:, place].argmax(axis=1)
     edits = []
     for number, name in enumerate(attribute.categories):
-        rows = np.flatnonzero(is_class != number)
+        # What nobody of the population is has no weight, and nobody who could tell the editor what it is.
+        rows = np.flatnonzero(is_class != number) if frequencies[number] > 0 else np.arange(0)
         wanted = _with(current[rows], place, np.eye(attribute.width, dtype=np.float32)[[number]])
         weights = frequencies[number] / (1 - frequencies[is_class[rows]])
         edits.append(Edit(attribute.name, f"to_{name}", rows, wanted, weights))

@@ -12,9 +12,8 @@ import pandas as pd
 from attribute_recovery.report.figures import ACCENT, INK, QUIET, SECOND, new_figure, save_figure
 from attribute_recovery.significance.grouping import DIFFERENT, Grouping
 from attribute_recovery.significance.groups import RATES, Compared, Rate
-from attribute_recovery.statistics.grouped import pair_columns
+from attribute_recovery.statistics.grouped import GroupedSums, pair_columns
 from attribute_recovery.statistics.inputs import FloatArray, IntArray
-from attribute_recovery.statistics.rates import claimable_fmr
 
 # Scores are counted in steps of 1 / 1000: fine enough for a curve, and a million pairs cost no sorting.
 _STEPS = 1000
@@ -29,7 +28,8 @@ def det_table(recognizer: str, compared: Compared, groupings: Sequence[Grouping]
     """Curves of each group of each attribute, and of pairs of two groups where genuine pairs can be such.
 
     Columns: `COLUMNS`; `threshold` a score in steps of 0.001, `fmr` and `fnmr` the rates at it, evenly along
-    the logarithm of FMR; `claimable_fmr` is 3/n of the group's people, below which no rate is claimed.
+    the logarithm of FMR; `claimable_fmr` is 3/n of the n pairs of people who have a pair of images there,
+    below which no rate is claimed.
 
     Args:
         recognizer: its name.
@@ -43,13 +43,16 @@ def det_table(recognizer: str, compared: Compared, groupings: Sequence[Grouping]
     parts = []
     for grouping in groupings:
         counts = {rate: _counts(grouping, compared, steps[rate], rate) for rate in RATES}
+        impostors = GroupedSums(compared.errors["fmr"], grouping.labels, len(grouping.names), compared.k)
         for column, name in enumerate((*grouping.names, DIFFERENT)):
             people = _people(grouping, compared.codes, column)
             curve = _curve(counts["fmr"][:, column], counts["fnmr"][:, column])
             if curve is None or people < 2:
                 continue
             keys = {"recognizer": recognizer, "attribute": grouping.attribute.name, "group": name}
-            curve = curve.assign(**keys, n_identities=people, claimable_fmr=claimable_fmr(people))
+            # The rule of three, as in `rates.claimable_fmr`, whose people all have a pair.
+            least = min(1.0, 3 / int(impostors.trials[column]))
+            curve = curve.assign(**keys, n_identities=people, claimable_fmr=least)
             parts.append(curve[list(COLUMNS)])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
 

@@ -2,7 +2,7 @@
 groups that were made alike in everything else that is declared."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from attribute_recovery.dataset.attributes import Attribute, AttributeSchema, KnownValues
 from attribute_recovery.embeddings.pairs import Pairs, genuine_pairs, impostor_pairs
+from attribute_recovery.significance.group_intervals import LEVEL, RateIntervals, Resampled, difference_of
 from attribute_recovery.significance.grouping import (
     DIFFERENT,
-    Contrast,
     Grouping,
     Matching,
     contrasts,
@@ -27,16 +27,15 @@ from attribute_recovery.statistics.grouped import (
     detectable_difference,
     identity_permuted,
     image_permuted,
-    rates,
 )
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray, identity_codes
-from attribute_recovery.statistics.interval import replicate_interval, unanimous_ends
 from attribute_recovery.statistics.permutation import Scheme, is_testable, permutation_p_value
 
 Rate = Literal["fmr", "fnmr"]
 RATES: tuple[Rate, ...] = ("fmr", "fnmr")
 Floats = npt.NDArray[np.float32]
-Null = dict[Scheme, tuple[FloatArray, FloatArray]]
+# Under permuted labels.
+Null = dict[Scheme, Resampled]
 
 # Attributes named that groups differ in besides.
 NAMED = 3
@@ -176,6 +175,7 @@ class _Measure:
         self.rate, self.grouping, self.matchings, self.draws = rate, grouping, matchings, draws
         self.errors, self.k, self.n_groups = compared.errors[rate], compared.k, len(grouping.names)
         self.sums = GroupedSums(self.errors, grouping.labels, self.n_groups, self.k)
+        self.intervals = RateIntervals(self.sums)
         self.resampled = self.sums.errors_of(draws.weights), self.sums.pairs_of(draws.weights)
         self.contrasts = contrasts(grouping, genuine=rate == "fnmr")
 
@@ -186,11 +186,7 @@ class _Measure:
             columns = np.arange(self.n_groups + 1) == column
             if self.sums.pairs[column] <= 0:
                 continue
-            replicates = rates(*self.resampled, columns)
-            around = self._interval(replicates, columns, (0.0, 1.0))
-            if around.collapsed:
-                low, high = self._unanimous(around.estimate, columns)
-                around = replace(around, low=low, high=high)
+            around = self.intervals.of_rate(self.resampled, columns)
             rows.append(self._row(self.rate, name, around, columns, method="pairs of one group, at τ"))
         return rows
 
@@ -198,13 +194,13 @@ class _Measure:
         """Differences as they are observed, tested by permuting labels."""
         null, rows = self._null(), []
         for contrast in self.contrasts:
-            replicates = _difference(*self.resampled, contrast)
+            replicates = difference_of(self.resampled, contrast)
             either = contrast.first | contrast.second
-            around = self._interval(replicates, either, (-1.0, 1.0))
-            if around.collapsed:
-                around = self._unanimous_difference(around, contrast)
-            gaps = {scheme: _difference(*drawn, contrast) for scheme, drawn in null.items()}
-            p_by_scheme = {scheme: _p_value(around.estimate, gap) for scheme, gap in gaps.items()}
+            around = self.intervals.of_difference(self.resampled, contrast)
+            gaps = {scheme: difference_of(drawn, contrast) for scheme, drawn in null.items()}
+            # Where nothing is wrong, every arrangement of the labels shows the same difference.
+            compared = gaps if self._any_errors(either) else {}
+            p_by_scheme = {scheme: _p_value(around.estimate, gap) for scheme, gap in compared.items()}
             p = smallest_of(p_by_scheme)
             rows.append(
                 self._row(f"{self.rate}_difference", contrast.name, around, either, method=self._tested_by())
@@ -227,9 +223,12 @@ class _Measure:
     def _note(self, estimate: float, p: float, columns: BoolArray) -> str:
         if math.isnan(estimate):
             return NO_PAIRS
-        if not (self.resampled[0][0] @ columns):
+        if not self._any_errors(columns):
             return NO_ERRORS
         return FEW_ARRANGEMENTS if math.isnan(p) else ""
+
+    def _any_errors(self, columns: BoolArray) -> bool:
+        return bool(self.resampled[0][0] @ columns)
 
     def _tested_by(self) -> str:
         if self.grouping.of_identities is not None:
@@ -265,13 +264,12 @@ class _Measure:
         for contrast in self.contrasts:
             matching = self.matchings[contrast.name]
             either = contrast.first | contrast.second
-            replicates = np.full(len(self.draws.weights), np.nan)
+            around = Interval(math.nan, math.nan, math.nan, self.intervals.people(either), 0, LEVEL)
+            p, name = math.nan, f"{self.rate}_difference_matched"
             if not matching.refusal:
-                replicates = _difference(*self._weighted(matching.weights), contrast)
-            around = self._interval(replicates, either, (-1.0, 1.0), math.floor(matching.people))
-            if around.collapsed:
-                around = self._unanimous_difference(around, contrast, matching.people)
-            p, name = _bootstrap_p(replicates), f"{self.rate}_difference_matched"
+                resampled = self._weighted(matching.weights)
+                around = self.intervals.of_difference(resampled, contrast, matching.people)
+                p = self.intervals.p_of_difference(resampled, contrast, matching.people)
             row = self._row(name, contrast.name, around, either, method="overlap weights, p by bootstrap")
             rows.append(
                 row
@@ -284,55 +282,13 @@ class _Measure:
             )
         return rows
 
-    def _weighted(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _weighted(self, weights: FloatArray) -> Resampled:
         """Errors and pairs with images weighted, under each draw of people."""
         # A person's weight counts once in a genuine pair, which is of that person alone.
         once = self.rate == "fnmr" and self.grouping.of_identities is not None
         each = np.sqrt(weights) if once else weights
         sums = GroupedSums(self.errors, self.grouping.labels, self.n_groups, self.k, each)
         return sums.errors_of(self.draws.weights), sums.pairs_of(self.draws.weights)
-
-    def _interval(
-        self,
-        replicates: FloatArray,
-        columns: BoolArray,
-        clip: tuple[float, float],
-        people: int | None = None,
-    ) -> Interval:
-        """Of replicates whose first is the estimate; the smallest group's people carry it."""
-        groups = self.sums.counts[:, columns[:-1]] if columns[:-1].any() else self.sums.counts
-        smallest = int((groups > 0).sum(axis=0).min()) if people is None else people
-        return replicate_interval(
-            float(replicates[0]), replicates[1:], self._people(columns), 0.95, clip, effective=smallest
-        )
-
-    def _unanimous(self, rate: float, columns: BoolArray, people: float = math.inf) -> tuple[float, float]:
-        """Ends of a rate of decisions that are all alike, from the people, or pairs of people, of the column
-        that has most of them, since groups may share people; of so many people at most."""
-        most = people if self.rate == "fnmr" else people * (people - 1) / 2
-        trials = max(1, math.floor(min(most, float(self.sums.trials[columns].max()))))
-        return unanimous_ends(rate, trials, 0.95, (0.0, 1.0))
-
-    def _unanimous_difference(
-        self, around: Interval, contrast: Contrast, people: float = math.inf
-    ) -> Interval:
-        """Of two such rates: each side's distance to its end, as of independent ones (Zou & Donner, Stat.
-        Med. 27, 2008)."""
-        below: list[float] = []
-        above: list[float] = []
-        for columns, reaches in ((contrast.first, (below, above)), (contrast.second, (above, below))):
-            rate = float(rates(self.resampled[0][:1], self.resampled[1][:1], columns)[0])
-            low, high = self._unanimous(rate, columns, people)
-            reaches[0].append(rate - low)
-            reaches[1].append(high - rate)
-        return replace(
-            around, low=around.estimate - math.hypot(*below), high=around.estimate + math.hypot(*above)
-        )
-
-    def _people(self, columns: BoolArray) -> int:
-        every = columns[-1] or not columns[:-1].any()
-        groups = self.sums.counts if every else self.sums.counts[:, columns[:-1]]
-        return int((groups.sum(axis=1) > 0).sum())
 
     def _row(
         self, measure: str, direction: str, around: Interval, columns: BoolArray, *, method: str
@@ -366,21 +322,9 @@ def _imbalance(matching: Matching) -> dict[str, Any]:
     }
 
 
-def _difference(errors: FloatArray, pairs: FloatArray, contrast: Contrast) -> FloatArray:
-    return np.asarray(rates(errors, pairs, contrast.first) - rates(errors, pairs, contrast.second))
-
-
 def _p_value(estimate: float, null: FloatArray) -> float:
     """Two-sided; arrangements in which a group has no pair say nothing."""
     known = null[np.isfinite(null)]
     if math.isnan(estimate) or len(known) < 0.9 * len(null):
         return math.nan
     return permutation_p_value(abs(estimate), np.abs(known))
-
-
-def _bootstrap_p(replicates: FloatArray) -> float:
-    """Two-sided p of no difference: how often the recentred replicates lie as far from 0 as the estimate."""
-    known = replicates[1:][np.isfinite(replicates[1:])]
-    if math.isnan(replicates[0]) or len(known) < 0.9 * (len(replicates) - 1):
-        return math.nan
-    return permutation_p_value(abs(float(replicates[0])), np.abs(known - known.mean()))

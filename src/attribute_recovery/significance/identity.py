@@ -50,7 +50,7 @@ from attribute_recovery.statistics.linear import (
     fit_standardiser,
     held_out_people,
 )
-from attribute_recovery.statistics.permutation import Scheme, permute_identity_blocks
+from attribute_recovery.statistics.permutation import Scheme, exchange_identities
 
 REFITS = 49
 LEVEL = 0.95
@@ -216,7 +216,7 @@ def permuted_iccs(
     ends = np.cumsum([columns.shape[1] for columns in labels])[:-1]
     found = np.empty((refits, len(labels)))
     for refit in found:
-        readouts = fit_ridge(x, y[permute_identity_blocks(codes, rng)], penalties)(new)
+        readouts = fit_ridge(x, y[exchange_identities(codes, rng)], penalties)(new)
         refit[:] = [mean_icc(columns, read[1]) for columns in np.split(readouts, ends, axis=1)]
     return [float(value) for value in found.mean(axis=0)]
 

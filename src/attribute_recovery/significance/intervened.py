@@ -7,6 +7,7 @@ rates is the attribute, and what else the edit moved. Both sides are decoded, so
 both.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,10 @@ import numpy.typing as npt
 from attribute_recovery.dataset.attributes import Attribute
 from attribute_recovery.significance.effect import Edited, Originals
 from attribute_recovery.significance.grouping import Contrast
-from attribute_recovery.significance.groups import Rate
+from attribute_recovery.significance.groups import NO_ERRORS, Rate
 from attribute_recovery.statistics.bootstrap import identity_weights
 from attribute_recovery.statistics.inputs import BoolArray, FloatArray, IntArray, identity_codes
-from attribute_recovery.statistics.interval import effective_identities
+from attribute_recovery.statistics.interval import effective_identities, of_decisions
 from attribute_recovery.statistics.paired import Resampled, paired_difference
 from attribute_recovery.statistics.pairs import defined_ratio, weighted_pair_sum
 
@@ -97,10 +98,11 @@ class Intervened:
             if not chosen.any() or self.k < 2:
                 continue
             resampled = self._resampled(groups, first[chosen], second[chosen], rate == "fnmr")
-            sides = self.people[np.concatenate([first[chosen], second[chosen]])]
-            effective = effective_identities(np.bincount(sides, minlength=self.k))
+            pairs = np.stack([self.people[first[chosen]], self.people[second[chosen]]])
+            effective = effective_identities(np.bincount(pairs.ravel(), minlength=self.k))
+            trials = np.unique(np.sort(pairs, axis=0), axis=1).shape[1]
             for contrast in contrasts:
-                found = self._difference(resampled, contrast, effective, of_two=rate == "fmr")
+                found = self._difference(resampled, contrast, effective, trials, of_two=rate == "fmr")
                 rows.append(
                     found
                     | {
@@ -134,15 +136,18 @@ class Intervened:
         return np.stack([defined_ratio(top, bottom) for top in tops], axis=1)
 
     def _difference(
-        self, resampled: FloatArray, contrast: Contrast, effective: float, *, of_two: bool
-    ) -> dict[str, float]:
-        """`effective`: identities by their pairs; `of_two`: whether pairs are of two people each."""
+        self, resampled: FloatArray, contrast: Contrast, effective: float, trials: int, *, of_two: bool
+    ) -> dict[str, Any]:
+        """`effective`: identities by their pairs; `trials`: people, or pairs of people, who have a pair;
+        `of_two`: whether pairs are of two people each."""
         sides = [self._figure(resampled, columns) for columns in (contrast.first, contrast.second)]
         found = paired_difference(
             *sides, n_flips=self.n_flips, seed=self.seed, recentre=of_two, effective=effective
         )
-        around = found.interval
-        return {"estimate": around.estimate, "low": around.low, "high": around.high, "p": found.p}
+        around = of_decisions(found.interval, trials, 1.0)
+        row = {"estimate": around.estimate, "low": around.low, "high": around.high, "p": found.p}
+        right = not any(side.estimate for side in sides)
+        return row | ({"p": math.nan, "note": NO_ERRORS} if right else {})
 
     def _figure(self, resampled: FloatArray, columns: BoolArray) -> Resampled:
         # Each group is given to the same pairs, so groups taken together are their plain mean.

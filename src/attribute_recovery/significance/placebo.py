@@ -22,8 +22,9 @@ from attribute_recovery.significance.effect import Edited, Pipeline, distances
 from attribute_recovery.statistics.inputs import FloatArray, IntArray, identity_codes
 from attribute_recovery.statistics.permutation import (
     Scheme,
+    exchange_identities,
+    is_testable,
     permutation_p_value,
-    permute_identity_blocks,
     permute_within_identity,
 )
 
@@ -112,9 +113,16 @@ def placebo_directions(
         scheme: "identity" exchanges labels between identities, "image" within them.
         count: placebos.
         seed: of the permutations.
+
+    Returns:
+        The directions; none, (0, code_size), where no column can be arranged in more ways than there are
+        placebos: what is exchanged for its like is the label itself, whose direction means something.
     """
     people, _ = identity_codes("identities", identities, len(codes))
-    permute = permute_identity_blocks if scheme == "identity" else permute_within_identity
+    labels = labels[:, [_can_be_exchanged(column, people, scheme, count) for column in labels.T]]
+    if not labels.shape[1]:
+        return np.empty((0, codes.shape[1]), np.float32)
+    permute = exchange_identities if scheme == "identity" else permute_within_identity
     rng = np.random.default_rng([seed, 42, scheme == "identity"])
     columns: dict[int, tuple[FloatArray, FloatArray, IntArray]] = {}
     for places, known in columns_by_pattern(~np.isnan(labels)):
@@ -129,6 +137,16 @@ def placebo_directions(
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     unit: Floats = (found / np.maximum(lengths, 1e-12)).astype(np.float32)
     return unit
+
+
+def _can_be_exchanged(column: FloatArray, people: IntArray, scheme: Scheme, count: int) -> bool:
+    known = ~np.isnan(column)
+    if scheme == "image":
+        return is_testable(people[known], scheme, count, values=column[known])
+    sums, images = (np.bincount(people[known], weights=each) for each in (column[known], known[known]))
+    # People are exchanged whatever they bring, so each is one thing to arrange.
+    means = sums[images > 0] / images[images > 0]
+    return is_testable(np.arange(len(means)), scheme, count, values=means)
 
 
 def make_placebos(

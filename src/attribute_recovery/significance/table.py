@@ -17,6 +17,7 @@ from attribute_recovery.statistics.bootstrap import Interval
 from attribute_recovery.statistics.discovery import benjamini_hochberg
 from attribute_recovery.statistics.permutation import Scheme
 
+NO_PLACEBOS = "edited code, no placebo edits: too few people or images whose labels could be exchanged"
 MEASURES = ("retained_information", "identity_share", "decision_effect")
 KEYS = ("recognizer", "attribute", "measure", "direction")
 
@@ -200,7 +201,7 @@ def effect_row(attribute: Attribute, found: Effect, most_cross_talk: float) -> d
         found.p,
         found.p_by_scheme,
         found.n_images,
-        "edited code, placebo edits",
+        "edited code, placebo edits" if found.p_by_scheme else NO_PLACEBOS,
     )
     account = found.account
     values = {

@@ -256,6 +256,21 @@ def unanimous_ends(value: float, n: int, level: float, bounds: tuple[float, floa
     return value - unseen * (value - bounds[0]), value + unseen * (bounds[1] - value)
 
 
+def of_decisions(interval: Interval, trials: int, most: float) -> Interval:
+    """The interval of a mean of decisions; where all are alike, with ends that tell what could be otherwise
+    in so many trials without being seen.
+
+    Args:
+        interval: of the mean.
+        trials: that are independent, such as people, or pairs of people.
+        most: each is −`most` to `most`.
+    """
+    if not interval.collapsed:
+        return interval
+    low, high = unanimous_ends(interval.estimate, max(1, trials), interval.level, (-most, most))
+    return replace(interval, low=low, high=high)
+
+
 def share_ends(
     parts: tuple[float, float],
     replicates: FloatArray,

@@ -40,6 +40,32 @@ def permute_identity_blocks(identities: npt.ArrayLike, rng: np.random.Generator)
     return result
 
 
+def exchange_identities(identities: npt.ArrayLike, rng: np.random.Generator) -> IntArray:
+    """Exchange whole identities whatever they bring: each gets the rows of another one (or itself) in turn,
+    from its first again where it has more.
+
+    Where all have equally many, it is `permute_identity_blocks`, which leaves an identity as it is that none
+    equals in number; where not, rows are left out and repeated, so that this is no exact permutation.
+
+    Args:
+        identities: Identity of each row, shape (n,).
+        rng: Source of the exchange.
+
+    Returns:
+        Indices of shape (n,): `values[result]` are the exchanged values.
+
+    Raises:
+        ValueError: If the shape is not (n,).
+    """
+    order, counts = _grouped(identities)
+    starts = np.cumsum(counts) - counts
+    given = rng.permutation(len(counts))
+    turn = (np.arange(len(order)) - np.repeat(starts, counts)) % np.repeat(counts[given], counts)
+    result = np.empty_like(order)
+    result[order] = order[np.repeat(starts[given], counts) + turn]
+    return result
+
+
 def permute_within_identity(identities: npt.ArrayLike, rng: np.random.Generator) -> IntArray:
     """Exchange images within each identity.
 
