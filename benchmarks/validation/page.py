@@ -45,8 +45,10 @@ def read_results(folder: Path) -> dict[str, dict[str, Any]]:
 
 def page(results: Mapping[str, Mapping[str, Any]]) -> str:
     """The page as Markdown."""
-    lines = ["| question | goal | result |", "| --- | --- | --- |"]
-    lines += [f"| {_link(row, results)} | {row.goal} | {verdict(row, results)} |" for row in ROWS]
+    lines = ["| question | row | goal | result |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {_link(row, results)} | `{row.name}` | {row.goal} | {verdict(row, results)} |" for row in ROWS
+    ]
     parts = ["\n".join(lines) + "\n"]
     parts += ["\n".join(_section(row, results[row.name])) for row in ROWS if row.name in results]
     return HEAD + "\n".join(parts)
@@ -66,7 +68,10 @@ def verdict(row: Row, results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _link(row: Row, results: Mapping[str, Mapping[str, Any]]) -> str:
-    return f"[{row.question}](#{row.name})" if row.name in results else row.question
+    if row.name in results:
+        return f"[{row.question}](#{row.name})"
+    # Other pages point to the row before it is measured.
+    return f'<a id="{row.name}"></a>{row.question}'
 
 
 def _section(row: Row, result: Mapping[str, Any]) -> Iterator[str]:

@@ -122,7 +122,8 @@ class GeneratorSection(Section):
     """G and E of our own, shipped or trained."""
 
     source: Literal["shipped", "train"] = Field(
-        description="shipped: the default world's, made by config/world-generator.yaml; train: a new one"
+        description="shipped: the default world's, made by config/world-generator.yaml and then "
+        "world-generator-tuned.yaml; train: a new one"
     )
     network: GeneratorNetwork = Field(description="sizes, used by source: train")
     training: GeneratorTraining = Field(description="used by source: train")

@@ -22,10 +22,10 @@ NEEDED = {
     *("attribute", "unit", "value", "other_value", "category", "other_category", "shapley", "standard_error"),
 }
 ABOUT = (
-    "Pairs that the recognizer decides wrongly, drawn by seed. Attributes of the first image are made equal "
-    "to those of the other, one after the other in many orders, and each time the image is embedded again; "
+    "Pairs that the recognizer decides wrongly, drawn by seed. Attributes in which the images surely differ "
+    "are made equal, one after the other in many orders, and each time the first image is embedded again; "
     "what an attribute adds to the score, in the mean over the orders, is its Shapley value. The values of a "
-    "pair add up to the gap: the score with all attributes equal less that of the reconstructions. A "
+    "pair add up to the gap: the score with these made equal less that of the reconstructions. A "
     "positive value means that the attribute sets the images apart for the recognizer, one near zero that it "
     "overlooks the difference, or that there is none, a negative one that the difference makes them more "
     "alike to it."

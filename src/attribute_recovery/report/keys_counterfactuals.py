@@ -44,10 +44,14 @@ COUNTERFACTUALS = (
     (
         "error_gap.<kind>",
         "cosine",
-        "mean of what making all attributes of the first image equal to the other's adds to the score of the "
-        "reconstructions: the sum of the Shapley values",
+        "mean of what making the attributes that take part equal to the other image's adds to the score of "
+        "the reconstructions: the sum of the Shapley values",
     ),
-    ("error_left.<kind>", "cosine", "mean of what is left to 1 where all attributes are equal"),
+    (
+        "error_left.<kind>",
+        "cosine",
+        "mean of what is left to 1 where all attributes that take part are equal; what the others carry too",
+    ),
     (
         "error_reconstruction.<kind>",
         "cosine",
