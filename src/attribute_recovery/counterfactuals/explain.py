@@ -217,7 +217,8 @@ def flip_rate(
         seed: of the draws.
 
     Returns:
-        The rate, None where there is no pair; and its ends, None where pairs of a kind are of one identity.
+        The rate, None where there is no pair; and its ends, None where pairs of a kind are of one identity,
+        or of so few that a tenth of the draws leaves none.
     """
     if not len(flipped):
         return None, [None, None]
@@ -233,6 +234,8 @@ def flip_rate(
         share = float(kind.mean())
         below = math.hypot(below, share * (one.estimate - one.low))
         above = math.hypot(above, share * (one.high - one.estimate))
+    if math.isnan(below + above):
+        return rate, [None, None]
     return rate, [max(0.0, rate - below), min(1.0, rate + above)]
 
 

@@ -78,13 +78,16 @@ def decided_pairs(
 
 
 def spread_over_deciles(distance: npt.NDArray[np.float64], count: int, rng: np.random.Generator) -> Rows:
-    """Positions (count,) drawn evenly from the ten deciles of distances (n,), of those evenly spread that
-    have one more than others; all of them where n is less."""
+    """Positions (count,) drawn evenly from the ten deciles of distances (n,), one more from some that are
+    evenly spread; all of them where n is less."""
     order = np.argsort(distance, kind="stable")
     if count >= len(order):
         return order
     parts = np.array_split(order, 10)
-    sizes = np.diff(np.arange(11) * count // 10)
+    sizes = np.full(10, count // 10)
+    roomy = np.flatnonzero([len(part) > size for part, size in zip(parts, sizes, strict=True)])
+    left = count % 10
+    sizes[roomy[(2 * np.arange(left) + 1) * len(roomy) // (2 * max(left, 1))]] += 1
     return np.concatenate(
         [rng.choice(part, size, replace=False) for part, size in zip(parts, sizes, strict=True)]
     )
