@@ -11,7 +11,8 @@ known. Now and then a forecast is grossly wrong, and one such image would make t
 others wide; so a share ε of the marginal is mixed in, (1 − ε) q + ε p (a contaminated distribution; Huber,
 Ann. Math. Stat. 35, 1964). The gain log q / p needs p only inside Z, where the training values stand for it,
 smoothed over the gaps between them. As q is normalised, the mean gain on held-out samples is a lower bound of
-I(a; z).
+I(a; z) where they have the attribute distributed as p; where not, what a calibrated forecast knows of that is
+in the gain too.
 """
 
 from collections.abc import Mapping, Sequence

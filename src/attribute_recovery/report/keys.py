@@ -255,7 +255,7 @@ def _recovery(prefix: str) -> Iterator[MetricKey]:
             (
                 f"{route}.information.<attribute>",
                 "nats",
-                "lower bound of I(a; z); negative where worse than nothing",
+                "lower bound of I(a; z) where test has a as train has; negative where worse than nothing",
             ),
             (
                 f"{route}.log_loss.<attribute>",

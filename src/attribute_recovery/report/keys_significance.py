@@ -32,7 +32,11 @@ GROUP_KEYS: tuple[tuple[str, str, str], ...] = (
 )
 
 SIGNIFICANCE_KEYS: tuple[tuple[str, str, str], ...] = (
-    ("retained_information.<attribute>", "nats", "how much of the attribute z holds, a lower bound"),
+    (
+        "retained_information.<attribute>",
+        "nats",
+        "how much of the attribute z holds, a lower bound where test has it as train",
+    ),
     ("retained_information_p.<attribute>", "p", "against permuted labels"),
     ("retained_information_q.<attribute>", "q", "controlled for false discoveries within the measure"),
     ("identity_share.<attribute>", "share", "between / (between + within), from nats"),

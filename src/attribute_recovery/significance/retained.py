@@ -1,9 +1,8 @@
 """Retained information: how much of an attribute the representation keeps, I(a; z), in nats.
 
-From held-out log losses against the marginal (`recovery.forecast`), so a lower bound; then on the attribute's
-own
-scale: Theil's U for discrete ones, the informational R² for continuous ones. The p-value permutes the labels
-against the fixed forecasts.
+From held-out log losses against the marginal (`recovery.forecast`), so a lower bound where the attribute is
+distributed there as in the marginal; then on the attribute's own scale: Theil's U for discrete ones, the
+informational R² for continuous ones. The p-value permutes the labels against the fixed forecasts.
 """
 
 from dataclasses import dataclass
