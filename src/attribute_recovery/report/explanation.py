@@ -269,8 +269,8 @@ def recovery_table(facts: Values) -> Table | None:
         rows.append(row)
     header = ["attribute", "decoder, nats", "probe, nats", "decoder, own scale", "probe, own scale"]
     note = (
-        "With 95 % intervals. Estimates are lower bounds of the information in z, as long as the attribute is "
-        "distributed in test as in train; a negative one means that the forecast did worse than knowing "
+        "With 95 % intervals. Estimates are lower bounds of the information in z, as long as the attribute "
+        "is distributed in test as in train; a negative one means that the forecast did worse than knowing "
         "nothing. The better route was chosen on the split calibration."
     )
     return Table("What z holds of each attribute", header, rows, note=note)
