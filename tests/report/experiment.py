@@ -338,6 +338,8 @@ def _measured(measure: str, name: str, direction: str, estimate: float, p: float
             "scaled_low": 0.45,
             "scaled_high": 0.55,
             "scale": scale,
+            "shift_nats": 0.001,
+            "shift_too_much": 0.0,
         }
     if measure == "identity_share":
         iccs = {"icc_recovered": 0.8, "icc_true": 0.9, "icc_permuted": 0.62, "icc_excess": 0.18}

@@ -52,6 +52,19 @@ def test_own_scales_and_flips_have_their_intervals(made: ModuleType) -> None:
     assert {row[place].text for row in table.rows} == {"2.1 (1.1 to 3.4)"}
 
 
+def test_too_much_is_marked(made: ModuleType) -> None:
+    measure, frame = rows_of(made, "retained_information")
+    for table in (frame, frame.assign(shift_nats=0.19, shift_too_much=1.0)):
+        shown = measures.measure_table(measure, table, {})
+        cells = [row[list(shown.header).index("told without z, nats")] for row in shown.rows]
+        expected = ("0.190", "too much", "bad") if table is not frame else ("0.00100", "", "plain")
+        assert {(cell.text, cell.note, cell.kind) for cell in cells} == {expected}
+    measure, frame = rows_of(made, "decision_effect")
+    shown = measures.measure_table(measure, frame, {})
+    notes = [cell.note for row in shown.rows for cell in row if cell.kind == "bad"]
+    assert notes == ["too much: hair style"]
+
+
 def test_directions_stand_in_a_table_of_their_own(made: ModuleType) -> None:
     measure, frame = rows_of(made, "decision_effect")
     table = measures.direction_table(measure, frame)

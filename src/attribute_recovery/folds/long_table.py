@@ -14,7 +14,7 @@ from attribute_recovery.statistics.pooled import combined_p_value, pooled_figure
 FIGURES = ("estimate", "low", "high", "p", "q")
 KEYS = ("recognizer", "attribute", "measure", "direction")
 # Marks, 1 or 0: set where folds of more than half of the people have them.
-MARKS = ("cross_talk_too_much",)
+MARKS = ("cross_talk_too_much", "shift_too_much")
 ADDED = ("n_identities", "n_images", "n_pairs", "effective_identities")
 
 

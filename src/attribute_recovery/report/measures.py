@@ -65,10 +65,15 @@ def known_measures() -> tuple[Measure, ...]:
             "retained_information",
             "Retained information",
             "How much of the attribute the embedding holds, as information in nats: a lower bound, estimated "
-            "from held-out log losses. Only nats are compared across kinds of attribute. An attribute can be "
-            "held and yet hardly move a decision.",
+            "from held-out log losses. What may be told without the embedding, since the attribute is "
+            "distributed otherwise in test than in train, is in it, and marked where it is much. Only nats "
+            "are compared across kinds of attribute. An attribute can be held and yet hardly move a "
+            "decision.",
             "information, nats",
-            (Column("scaled", "own scale", beside="scale"),),
+            (
+                Column("scaled", "own scale", beside="scale"),
+                Column("shift_nats", "told without z, nats", marked="shift_too_much"),
+            ),
         ),
         Measure(
             "identity_share",
@@ -207,7 +212,7 @@ def _column_cell(column: Column, row: Mapping[Any, Any], metrics: Values) -> Cel
     scaled = [factor * end for end in known] if len(known) == 2 else None
     text = say.cell(None if value is None else factor * value, scaled)
     if column.marked and (finite(row.get(column.marked)) or 0) > 0:
-        return Cell(text, f"too much: {say.words(beside)}", "bad")
+        return Cell(text, f"too much: {say.words(beside)}" if beside else "too much", "bad")
     return Cell(text, note if beside else "")
 
 

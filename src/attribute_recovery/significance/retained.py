@@ -20,6 +20,7 @@ from attribute_recovery.recovery.forecast import (
 from attribute_recovery.recovery.routes import ContinuousForecast, DiscreteForecast, gains, gains_interval
 from attribute_recovery.significance.forecasts import Recovered
 from attribute_recovery.significance.permuted import Indices, Permutations, schemes_of, smallest_of
+from attribute_recovery.significance.shifted import Shift, shift_of
 from attribute_recovery.statistics.bootstrap import Interval
 from attribute_recovery.statistics.dependence import informational_r2, theils_u
 from attribute_recovery.statistics.inputs import FloatArray
@@ -36,6 +37,7 @@ class Retained:
         scale: "theils_u" or "informational_r2".
         p: of the null that z says nothing; for a mixed attribute twice the smaller of both schemes' p-values.
         p_by_scheme: of each scheme that the attribute's level asks for.
+        shift: what may be told without z, and is in the interval.
     """
 
     interval: Interval
@@ -45,6 +47,7 @@ class Retained:
     scale: str
     p: float
     p_by_scheme: dict[Scheme, float]
+    shift: Shift
 
 
 def retained_information(
@@ -75,6 +78,7 @@ def retained_information(
         scale="theils_u" if recovered.attribute.is_discrete else "informational_r2",
         p=smallest_of(p_by_scheme),
         p_by_scheme=p_by_scheme,
+        shift=shift_of(recovered, permutations.codes),
     )
 
 

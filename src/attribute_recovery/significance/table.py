@@ -45,6 +45,8 @@ OWN_COLUMNS = (
     "scaled_low",
     "scaled_high",
     "scale",
+    "shift_nats",
+    "shift_too_much",
     "between_nats",
     "within_nats",
     "variance_share",
@@ -125,7 +127,7 @@ def _row(
 
 def retained_row(recovered: Recovered, found: Retained) -> dict[str, Any]:
     """Retained information: `estimate`, `low`, `high` and `nats` in nats, `scaled…` on the scale that `scale`
-    names."""
+    names; `shift_nats` may be told without z, and `shift_too_much` is 1 where that is marked, else 0."""
     name = recovered.attribute.name
     row = _row(
         name,
@@ -143,6 +145,8 @@ def retained_row(recovered: Recovered, found: Retained) -> dict[str, Any]:
         "scaled_low": found.scaled_low,
         "scaled_high": found.scaled_high,
         "scale": found.scale,
+        "shift_nats": found.shift.nats,
+        "shift_too_much": float(found.shift.too_much),
     }
 
 
