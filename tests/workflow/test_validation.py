@@ -163,7 +163,7 @@ def test_nothing_is_tested_with_a_recognizer_that_does_not_see_it(run_row, tmp_p
     for one in (seed for part in found for seed in part["seeds"]):
         assert set(one["decision"]["p"]) <= nulls and one["decision"]["p"]
         assert all(0 < p <= 1 for listed in one["p"].values() for p in listed)
-    assert {path.name.split("-")[0] for path in (tmp_path / "kept").iterdir()} == {"mask", "sight"}
+    assert {path.name.split("-")[0] for path in (tmp_path / "kept").iterdir()} == {"mask", "moved", "sight"}
     assert len(result["tables"]) == 3
 
 
