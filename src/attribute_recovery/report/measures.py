@@ -65,10 +65,9 @@ def known_measures() -> tuple[Measure, ...]:
             "retained_information",
             "Retained information",
             "How much of the attribute the embedding holds, as information in nats: a lower bound, estimated "
-            "from held-out log losses. What may be told without the embedding, since the attribute is "
-            "distributed otherwise in test than in train, is in it, and marked where it is much. Only nats "
-            "are compared across kinds of attribute. An attribute can be held and yet hardly move a "
-            "decision.",
+            "from held-out log losses. What is told without the embedding, since test has the attribute "
+            "otherwise than train, is in it, and marked where it is much. Only nats are compared across "
+            "kinds of attribute. An attribute can be held and yet hardly move a decision.",
             "information, nats",
             (
                 Column("scaled", "own scale", beside="scale"),
