@@ -48,8 +48,8 @@ def test_all_pairs_flip_where_the_jaw_alone_is_who_somebody_is(
         change = json.loads(row["changes"])
         assert [entry["attribute"] for entry in change] == ["jaw"]
         assert change[0]["unit"] == "of its range"
-        # Both are told to a thousandth.
-        assert change[0]["read"] == pytest.approx(change[0]["to"], abs=0.006 + 0.001)
+        # Both are told to a thousandth, and may lie six of them apart to the last bit.
+        assert change[0]["read"] == pytest.approx(change[0]["to"], abs=0.006 + 1e-9)
         assert (row["score_after"] >= TAU) == (row["kind"] == "impostor")
         assert row["cross_talk"] < 0.005
     same = table["image_id"].str[:2] == table["other_image_id"].str[:2]

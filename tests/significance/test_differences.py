@@ -112,7 +112,7 @@ def test_the_intervals_cover_the_true_differences(world: World) -> None:
     sides = {"one": WORSE, "other": BETTER}
     truth, rng = world.truth(sides), np.random.default_rng(2)
     covered: dict[tuple[str, str, str], list[bool]] = {key: [] for key in truth}
-    for _ in range(400):
+    for _ in range(750):
         for row in rows_of(world.tables(rng, sides), n_boot=150, n_flips=1):
             covered[key_of(row)].append(row["low"] <= truth[key_of(row)] <= row["high"])
     assert len(covered) == 4
