@@ -1,6 +1,7 @@
 """A run goes on where it stopped, and a quick one can't be taken for a whole one."""
 
 import json
+import shutil
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -19,10 +20,10 @@ from benchmarks.validation.scores import same_scores
 GAUSSIAN = replace(row_named("nothing-found"), module="blinded.nulls")
 
 
-def run(tmp_path: Path, said: list[str] | None = None, seed: int = 1) -> dict[str, Any]:
+def run(tmp_path: Path, said: list[str] | None = None) -> dict[str, Any]:
     path = runner.run_row(
         GAUSSIAN,
-        seed=seed,
+        seed=1,
         quick=True,
         processes=1,
         results=tmp_path / "results",
@@ -32,8 +33,18 @@ def run(tmp_path: Path, said: list[str] | None = None, seed: int = 1) -> dict[st
     return json.loads(path.read_text())
 
 
-def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    first = run(tmp_path)
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A quick run's folder, which tests only read, and its result."""
+    folder = tmp_path_factory.mktemp("measured")
+    return folder, run(folder)
+
+
+def test_a_stopped_run_goes_on_where_it_stopped(
+    tmp_path: Path, measured: tuple[Path, dict[str, Any]]
+) -> None:
+    shutil.copytree(measured[0], tmp_path, dirs_exist_ok=True)
+    first = measured[1]
     (folder,) = (tmp_path / "scratch" / "quick").iterdir()
     chunks = sorted(folder.iterdir())
     assert [path.stem for path in chunks] == list(nulls.plan(True, 1))
@@ -48,12 +59,14 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert again["quick"] is True and again["seed"] == 1
 
 
-def test_other_seeds_and_other_code_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, seed=1)
-    run(tmp_path, seed=2)
+def test_other_seeds_and_other_code_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    def folder(seed: int) -> str:
+        return runner.folder_name(GAUSSIAN, nulls, nulls.plan(True, seed), seed)
+
+    assert folder(1) == folder(1) != folder(2)
+    before = folder(2)
     monkeypatch.setattr(runner, "code_of", lambda module: "f" * 64)
-    run(tmp_path, seed=2)
-    assert len(list((tmp_path / "scratch" / "quick").iterdir())) == 3
+    assert folder(2) != before
 
 
 def test_the_code_of_a_row_is_what_it_reaches_here_and_in_the_package() -> None:
@@ -76,16 +89,15 @@ def test_modules_are_reached_through_packages(tmp_path: Path, monkeypatch: pytes
     assert digests[0] != digests[1] == digests[2]
 
 
-def test_a_result_says_what_it_rests_on_and_not_where(tmp_path: Path) -> None:
-    result = run(tmp_path)
+def test_a_result_says_what_it_rests_on_and_not_where(measured: tuple[Path, dict[str, Any]]) -> None:
+    result = measured[1]
     assert set(result["machine"]) == {"cores", "architecture", "python", "numpy"}
     assert {"commit", "seed", "code", "core_minutes", "goals", "tables"} <= set(result)
 
 
-def test_a_quick_result_is_refused_by_the_page(tmp_path: Path) -> None:
-    run(tmp_path)
+def test_a_quick_result_is_refused_by_the_page(measured: tuple[Path, dict[str, Any]]) -> None:
     with pytest.raises(ValueError, match="quick is True, allowed is a result of a whole run"):
-        read_results(tmp_path / "results")
+        read_results(measured[0] / "results")
 
 
 def test_a_row_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
