@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from benchmarks.validation.blinded.correlated import DRAWN, SEEDS, SEEN, SHARING, conclude, drawn_rows, named
-from benchmarks.validation.blinded.correlated_people import FRONTAL, HAIR, JAW, OTHER, SMALL, correlated
+from benchmarks.validation.blinded.correlated_people import FRONTAL, HAIR, JAW, OTHER, SMALL, frontal
 
 from attribute_recovery.config import load_config
 from attribute_recovery.config_world import WorldDataset
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 def test_both_attributes_go_together_and_belong_to_the_person() -> None:
     dataset = load_config(ROOT / "config" / "tiny.yaml").dataset
     assert isinstance(dataset, WorldDataset)
-    world = correlated(dataset.world, SMALL)
+    world = frontal(dataset.world, SMALL, together=True)
     population = population_of(world)
     assert population.declared()[HAIR].level == population.declared()[JAW].level == "identity"
     people, values = draw_people(population, world, 1)
@@ -54,11 +54,9 @@ def findings(right: int, hidden_p: float = 0.5) -> dict[str, Any]:
             name: {"retained": 0.2, "retained_p": 0.001, "fmr_difference": -0.02, "fmr_p": 0.001}
             for name in SEEN
         }
-        moved = {seen: 0.3, OTHER[seen]: 0.0}
         found[f"seed-{number:02d}"] = {
             "seen": seen,
-            "pixels": 0.2,
-            "moved": moved,
+            "truth": {seen: 0.3, OTHER[seen]: 0.01},
             "effects": effects,
             "observed": observed,
         }

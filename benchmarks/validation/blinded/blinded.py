@@ -10,7 +10,6 @@ the rays at the mouth hit decides which others go on, and a few pixels anywhere 
 Here every ray goes on (`ToTheEnd`): then a pixel depends on what its own ray comes near to, and on no other.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -220,78 +219,39 @@ def mask_hiding(moved: BoolArray, margin: int) -> BoolArray:
     return mask
 
 
-def mask_to_hide(
-    run: FinishedRun, schema: AttributeSchema, hidden: Sequence[str], looks: Looks, device: torch.device
-) -> BoolArray:
-    """The pixels (side, side) that attributes do not move in any of many heads; looked for once and kept.
-
-    Args:
-        run: whose renderer.
-        schema: the attributes, with the ranges that heads are drawn from.
-        hidden: names of those that are hidden.
-        looks: how closely.
-        device: where the run's f is loaded.
-
-    Raises:
-        ValueError: no pixel is left to see.
-    """
-
-    def make(folder: Path) -> None:
-        renderer = _to_the_end(run, looks.heads * (1 + looks.values * len(hidden)), device)
-        heads = heads_from_everywhere(schema, looks.heads, np.random.default_rng([run.config.seed, 51]))
-        moving = pixels_moved(renderer, schema, heads, hidden, looks.values)
-        np.save(folder / "mask.npy", mask_hiding(moving, looks.margin), allow_pickle=False)
-
-    depends = {"run": run.digest, "hidden": list(hidden), "looks": repr(looks), "schema": repr(schema)}
-    mask: BoolArray = np.load(kept("mask", __name__, depends, make) / "mask.npy", allow_pickle=False)
-    return mask
-
-
 def blindness_to(
     run: FinishedRun,
     schema: AttributeSchema,
     hidden: Sequence[str],
     looks: Looks,
-    seeing: Recognizer,
-    *,
-    seen: Sequence[str] = (),
+    device: torch.device,
 ) -> Blindness:
-    """A mask that hides attributes from f, and how far they still move it; measured once and kept.
+    """A mask that hides attributes from the run's f, and how far they still move it; measured once and kept.
 
     Args:
-        run: whose renderer.
+        run: whose f and renderer.
         schema: the attributes, with the ranges that heads are drawn from.
         hidden: names of those that are hidden.
         looks: how closely.
-        seeing: f.
-        seen: others whose movement is told as well.
+        device: where f runs.
 
     Raises:
         ValueError: no pixel is left to see.
     """
-    mask = mask_to_hide(run, schema, hidden, looks, seeing.device)
 
     def make(folder: Path) -> None:
-        names = (*hidden, *seen)
-        count = looks.others * (1 + looks.values_of_others * len(names))
+        camera = camera_of(run, looks.heads * (1 + looks.values * len(hidden)), device)
+        renderer = ToTheEnd(**asdict(camera.renderer))
+        heads = heads_from_everywhere(schema, looks.heads, np.random.default_rng([run.config.seed, 51]))
+        moving = pixels_moved(renderer, schema, heads, hidden, looks.values)
+        mask = mask_hiding(moving, looks.margin)
         others = heads_from_everywhere(schema, looks.others, np.random.default_rng([run.config.seed, 52]))
-        renderer = _to_the_end(run, count, seeing.device)
-        f = behind_mask(seeing, mask)
-        moved = movements(f, renderer, schema, others, names, looks.values_of_others)
+        f = behind_mask(camera.recognizer, mask)
+        moved = movements(f, renderer, schema, others, hidden, looks.values_of_others)
+        np.save(folder / "mask.npy", mask, allow_pickle=False)
         (folder / "moved.json").write_text(json.dumps(moved))
 
-    depends = {"run": run.digest, "hidden": list(hidden), "seen": list(seen), "looks": repr(looks)}
-    depends |= {"schema": repr(schema), "f": _digest_of(seeing)}
-    folder = kept("moved", __name__, depends, make)
+    depends = {"run": run.digest, "hidden": list(hidden), "looks": repr(looks), "schema": repr(schema)}
+    folder = kept("mask", __name__, depends, make)
+    mask = np.load(folder / "mask.npy", allow_pickle=False)
     return Blindness(mask, json.loads((folder / "moved.json").read_text()))
-
-
-def _to_the_end(run: FinishedRun, count: int, device: torch.device) -> ToTheEnd:
-    return ToTheEnd(**asdict(camera_of(run, count, device).renderer))
-
-
-def _digest_of(f: Recognizer) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(f.network.state_dict().items()):
-        digest.update(name.encode() + np.ascontiguousarray(tensor.cpu().numpy()).tobytes())
-    return digest.hexdigest()

@@ -118,8 +118,7 @@ def sight_of(run: FinishedRun, looks: Looks, device: torch.device) -> Sight:
     Raises:
         ValueError: every hidden attribute moves an embedding.
     """
-    seeing = load_recognizer(*run.f, device)
-    blindness = blindness_to(run, run.schema, HIDDEN, looks, seeing)
+    blindness = blindness_to(run, run.schema, HIDDEN, looks, device)
     if not blindness.nulls:
         raise ValueError(
             f"mask: found that {', '.join(HIDDEN)} all move embeddings behind it, allowed is at least one "
