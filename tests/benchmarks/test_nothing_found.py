@@ -24,6 +24,7 @@ def findings(found: int = 0, low: float = 0.5, moved: float = 0.0) -> dict[str, 
             "discoveries": dict.fromkeys(measures, int(number < found)),
             "p": {"retained information, image": rng.random(3).tolist()},
             "difference": [0.5, 1.0, 1.0],
+            "of_nothing": [0.01],
             "decision": effects,
         }
 

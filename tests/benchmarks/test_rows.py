@@ -58,6 +58,7 @@ def test_discoveries_and_crooked_p_values_are_seen() -> None:
                 "discoveries": dict.fromkeys(nulls.MEASURES, int(number < found)),
                 "p": {"flips of sign": (rng.random(12) ** power).tolist()},
                 "difference": [0.5, 1.0, 1.0],
+                "of_nothing": [0.01],
             }
             for number in range(200)
         ]

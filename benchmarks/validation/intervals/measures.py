@@ -93,9 +93,7 @@ def readouts(rng: Rng, k: int, options: Options) -> dict[str, Interval | None]:
             inside = np.abs(a - frozen(of).readout(z)[:, 0]) <= COVERED * frozen(of).sd
             found["coverage of forecasts"] = _mean(inside.astype(np.float64), codes, options, (0.0, 1.0))
             # The second recognizer sees the same people and attributes, fainter and with noise of its own.
-            other, drawn = FAINTER.draw(rng, codes)
-            other[:, 0] += FAINTER.gain * (a - drawn)
-            second = frozen(FAINTER).recovered(other, a)
+            second = frozen(FAINTER).recovered(FAINTER.embeddings(rng, codes, a), a)
             gain["fainter"] = gains(second.forecast, second.truth, second.marginal)
             sums["fainter"] = sums_by_identity(second, codes)
     shade = frozen(SHADE_BY_IMAGE).recovered(*SHADE_BY_IMAGE.draw(rng, codes))

@@ -67,19 +67,27 @@ class Labelled:
 
     def draw(self, rng: Rng, codes: IntArray) -> tuple[FloatArray, FloatArray]:
         """Embeddings (n, d) and attribute (n,) of images of these people (n,)."""
+        a = self.values(rng, codes)
+        return self.embeddings(rng, codes, a), a
+
+    def values(self, rng: Rng, codes: IntArray) -> FloatArray:
+        """The attribute (n,) of images of these people (n,)."""
         k, n = int(codes[-1]) + 1, len(codes)
         if self.kind == "continuous":
             person = rng.standard_normal(k)[codes]
-            a = np.sqrt(self.between) * person + np.sqrt(1 - self.between) * rng.standard_normal(n)
-            shift = a
-        else:
-            often = rng.choice(PROPENSITIES, size=k)[codes] if self.between else np.full(n, 0.5)
-            a = (rng.random(n) < often).astype(np.float64)
-            shift = 2 * a - 1
-        noise = np.sqrt(NOISE_BETWEEN) * rng.standard_normal((k, DIMENSIONS))[codes]
+            own = rng.standard_normal(n)
+            return np.asarray(np.sqrt(self.between) * person + np.sqrt(1 - self.between) * own)
+        often = rng.choice(PROPENSITIES, size=k)[codes] if self.between else np.full(n, 0.5)
+        return (rng.random(n) < often).astype(np.float64)
+
+    def embeddings(self, rng: Rng, codes: IntArray, a: FloatArray) -> FloatArray:
+        """Embeddings (n, d) of images of these people (n,) whose attribute is a (n,); of each recognizer that
+        is asked with noise of its own."""
+        k, n = int(codes[-1]) + 1, len(codes)
+        noise: FloatArray = np.sqrt(NOISE_BETWEEN) * rng.standard_normal((k, DIMENSIONS))[codes]
         noise += np.sqrt(1 - NOISE_BETWEEN) * rng.standard_normal((n, DIMENSIONS))
-        noise[:, 0] += self.gain * shift
-        return noise, a
+        noise[:, 0] += self.gain * (a if self.kind == "continuous" else 2 * a - 1)
+        return noise
 
     def attribute(self) -> Attribute:
         """Its declaration."""
