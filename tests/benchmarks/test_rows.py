@@ -1,12 +1,15 @@
 """What the rows conclude: goals are reached where the figures are within them, and missed where not."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from benchmarks.validation.blinded import nulls
 from benchmarks.validation.intervals import coverage
+from benchmarks.validation.intervals.worlds import Labelled, images_of
 from benchmarks.validation.scores import same_scores
+from scipy.stats import kstest
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,30 @@ def test_discoveries_and_crooked_p_values_are_seen() -> None:
     assert [name for name, reached in crooked.items() if not reached] == [
         "p of flips of sign: uniform, Kolmogorov-Smirnov p ≥ 0.01"
     ]
+
+
+def test_recognizers_that_see_as_much_have_uniform_p_and_others_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def p_values() -> list[float]:
+        found = []
+        for number in range(40):
+            rng = np.random.default_rng([9, number])
+            codes = images_of(rng, nulls.PEOPLE, nulls.MOST)
+            found += nulls._p_of_equals(rng, codes, 199, number)
+        return found
+
+    assert kstest(p_values(), "uniform").pvalue > 0.01
+    weaker = iter([1.0, 0.3] * 1000)
+    whole = Labelled.embeddings
+
+    def uneven(self: Labelled, rng: Any, codes: Any, a: Any) -> Any:
+        return whole(replace(self, gain=next(weaker)), rng, codes, a)
+
+    for of in nulls.EQUALLY_SEEN:
+        nulls._held(of)  # fitted before anything is uneven
+    monkeypatch.setattr(Labelled, "embeddings", uneven)
+    assert np.mean(np.array(p_values()) <= 0.05) > 0.9
 
 
 def test_rates_that_differ_are_seen() -> None:
